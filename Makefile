@@ -1,0 +1,133 @@
+# The two commands a newcomer needs are `make book` and `make test`; `make help` lists the rest.
+# Plain GNU make 3.81 (the one macOS ships) and a POSIX shell; everything runs inside .venv.
+
+PORT ?= 8000# where `make book` serves the site
+SERVE ?= 1# SERVE=0 builds the site and stops
+NOTEBOOKS ?=# `make notebooks NOTEBOOKS=book/principles/mixtures.ipynb` runs only that one
+JOBS ?= auto# worker processes of the unit tests
+UPGRADE ?=# `make lock UPGRADE=--upgrade` moves every pin to its newest version
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
+PYTHON ?= python3
+BIN := .venv/bin
+endif
+
+RUN := $(BIN)/python -m
+PIP := -m pip install --quiet --disable-pip-version-check
+UNIT := pytest tests emlib --doctest-modules --ignore=tests/book --ignore=tests/benchmarks -m "not slow" -n $(JOBS)
+BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
+
+.DEFAULT_GOAL := help
+.PHONY: help book site serve test lint test-unit test-notebooks test-book test-all test-slow benchmarks-smoke \
+        test-wheel test-oldest test-newest notebooks benchmarks lock clean
+
+help: ## show this list
+	@echo "Usage: make <target>"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+# ---------------------------------------------------------------- the environment
+# The stamp is newer than both files once the environment holds what they ask for.
+.venv/.stamp: requirements.txt pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d, and this course needs 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.12" % v[:2])'
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "Installing the course's packages into .venv (once; a few minutes)"
+	@$(BIN)/python $(PIP) -r requirements.txt
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# ---------------------------------------------------------------- the book
+book: site ## build the site and serve it on 127.0.0.1 (PORT=8000; SERVE=0 only builds)
+ifneq ($(SERVE),0)
+	@$(BIN)/python book/_tools/serve.py --port $(PORT) _build/html
+endif
+
+# Sphinx rebuilds only what changed. A new table of contents starts from empty HTML, so that no removed page lingers.
+_build/.toc-stamp: _toc.yml
+	@rm -rf _build/html
+	@mkdir -p _build && touch $@
+
+# After a warning the parsed pages are thrown away too; kept, they would hide the same warning from the next run.
+site: .venv/.stamp _build/.toc-stamp
+	@$(BIN)/jupyter-book build . --warningiserror --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+	@echo "The site is in _build/html"
+
+notebooks: .venv/.stamp ## run the notebooks afresh and store their outputs
+	$(BIN)/python book/_tools/notebooks.py $(NOTEBOOKS)
+
+# ---------------------------------------------------------------- the proof
+# One after the other, so that the first part to fail is the last thing on the screen.
+test: .venv/.stamp ## prove everything: lint, types, unit tests, notebooks, site, browser
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-notebooks
+	@$(MAKE) --no-print-directory test-book
+
+lint: .venv/.stamp ## ruff, mypy and the direction of imports
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(BIN)/lint-imports
+
+test-unit: .venv/.stamp ## unit tests of emlib
+	$(RUN) $(UNIT)
+
+test-notebooks: .venv/.stamp ## re-run every notebook and compare with what is stored
+	$(RUN) pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -n 2 --dist loadfile book
+
+test-book: site ## links, weight and behaviour of the built site
+	$(RUN) pytest tests/book
+
+# ---------------------------------------------------------------- the slower proof
+test-all: .venv/.stamp ## what `make test` leaves out: slow tests, benchmarks, wheel, oldest dependencies
+	@$(MAKE) --no-print-directory test-slow
+	@$(MAKE) --no-print-directory benchmarks-smoke
+	@$(MAKE) --no-print-directory test-wheel
+	@$(MAKE) --no-print-directory test-oldest
+
+# Status 5 is pytest's "nothing to run".
+test-slow: site ## tests marked slow
+	$(RUN) pytest tests --ignore=tests/benchmarks -m slow -n $(JOBS) || [ $$? -eq 5 ]
+
+benchmarks-smoke: .venv/.stamp ## benchmarks on small inputs: do they still run?
+	EMLIB_BENCHMARKS=smoke $(RUN) $(BENCHMARKS) || [ $$? -eq 5 ]
+
+benchmarks: .venv/.stamp ## speed and memory, side by side with a peer
+	$(RUN) $(BENCHMARKS) -s
+
+# A user's view: build both archives, install the wheel with its declared ranges alone, fit something.
+test-wheel: .venv/.stamp ## build sdist and wheel, and use the wheel in an empty environment
+	rm -rf dist .venv-wheel
+	$(RUN) build --no-isolation --outdir dist .
+	$(RUN) venv .venv-wheel
+	.venv-wheel/$(notdir $(BIN))/python $(PIP) dist/*.whl
+	cd dist && ../.venv-wheel/$(notdir $(BIN))/python -I ../tests/wheel_smoke.py
+	rm -rf .venv-wheel
+
+# The two ends of the ranges in pyproject.toml; tests/constraints-newest.txt is empty on purpose.
+.venv-%/.stamp: tests/constraints-%.txt pyproject.toml
+	rm -rf .venv-$*
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/$(notdir $(BIN))/python $(PIP) -c tests/constraints-$*.txt -e ".[test]"
+	@touch $@
+
+test-oldest: .venv-oldest/.stamp ## unit tests on the oldest dependencies we promise
+	.venv-oldest/$(notdir $(BIN))/python -m $(UNIT)
+
+test-newest: .venv-newest/.stamp ## unit tests on the newest dependencies there are
+	.venv-newest/$(notdir $(BIN))/python -m $(UNIT)
+
+# ---------------------------------------------------------------- housekeeping
+lock: .venv/.stamp ## pin requirements.txt again from pyproject.toml, for every system and Python >= 3.11
+	$(BIN)/python $(PIP) uv
+	$(BIN)/uv pip compile pyproject.toml --extra book --extra grading --extra dev --universal --python-version 3.11 \
+	  --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-package emlib --quiet $(UPGRADE) --output-file requirements.txt
+	@printf '%s\n' '# Exact pins of the course (book, tests, grading): Linux, macOS and Windows, Python 3.11 and newer.' \
+	  '# Made by `make lock` from the ranges in pyproject.toml; do not edit by hand.' | cat - requirements.txt > requirements.tmp
+	@mv requirements.tmp requirements.txt
+
+clean: ## remove what was built (not .venv)
+	rm -rf _build dist .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
