@@ -1,0 +1,50 @@
+"""emlib: the EM algorithm for computational biology, one E and one M at a time.
+
+Every algorithm here is a choice of E (soft, hard, sampled, tempered) and a choice of M
+(maximise, maximise with a prior, draw) over additive sufficient statistics. `emlib.engine` runs
+them, `emlib.models` are the hidden worlds, `emlib.data` are real data sets that come along.
+
+>>> import emlib
+>>> mixture = emlib.GaussianMixture(2, random_state=0).fit(emlib.data.old_faithful())
+>>> mixture.means_.round(1).tolist()
+[[2.0, 54.5], [4.3, 80.0]]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Rooms are opened when first asked for, so that `import emlib` is light.
+_HOMES = {
+    "GaussianMixture": "emlib.models.mixtures",
+    "PoissonMixture": "emlib.models.mixtures",
+    "BinomialMixture": "emlib.models.mixtures",
+    "KMeans": "emlib.models.kmeans",
+}
+_ROOMS = ("data", "engine", "models")
+
+__all__ = [*_HOMES, *_ROOMS]
+
+if TYPE_CHECKING:
+    from . import data as data
+    from . import engine as engine
+    from . import models as models
+    from .models.kmeans import KMeans as KMeans
+    from .models.mixtures import BinomialMixture as BinomialMixture
+    from .models.mixtures import GaussianMixture as GaussianMixture
+    from .models.mixtures import PoissonMixture as PoissonMixture
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"emlib.{name}")
+    raise AttributeError(f"module 'emlib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

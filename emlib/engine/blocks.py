@@ -1,0 +1,162 @@
+"""Rows in blocks: the same sum on one thread, on several, on data larger than memory.
+
+Sufficient statistics add up, so an E-step over many rows is the sum of E-steps over blocks of
+rows. The cut into blocks depends on the data alone, never on the number of threads, and blocks
+are added in their order: the answer does not change with the machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
+
+from .latent import FloatArray, Latent
+
+BLOCK_ROWS = 2**17  # large enough that a task costs nothing, small enough to share out fairly
+KEEP_BYTES = 64 * 2**20  # a transposed copy up to this size is kept between iterations
+
+
+class Rows:
+    """A table of numbers in the layout that the kernel wants.
+
+    The kernel works on transposed pieces, one variable along each row of memory, measured from
+    an `origin` near the middle of the data (differences of large numbers lose digits).
+
+    Parameters
+    ----------
+    X : array (n, d)
+        The table; any float or integer dtype, a memmap included. Not copied here.
+    origin : array (d,), optional
+        Subtracted from every row; zero by default.
+    """
+
+    def __init__(self, X: ArrayLike, origin: FloatArray | None = None) -> None:
+        self.X = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=float)
+        if self.X.ndim != 2:
+            raise ValueError(f"X has {self.X.ndim} dimensions; it must have 2, rows and columns.")
+        self.n: int = self.X.shape[0]
+        self.d: int = self.X.shape[1]
+        self.origin = np.zeros(self.d) if origin is None else np.asarray(origin, dtype=float)
+        self._keep = 8 * self.X.size <= KEEP_BYTES and not isinstance(self.X, np.memmap)
+        self._kept: dict[tuple[int, int], list[FloatArray]] = {}
+        self._constants: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return self.n
+
+    @functools.cached_property
+    def _blocks(self) -> list[Rows]:
+        if self.n <= BLOCK_ROWS:
+            return [self]
+        return [self._part(i, i + BLOCK_ROWS) for i in range(0, self.n, BLOCK_ROWS)]
+
+    def _part(self, start: int, stop: int) -> Rows:
+        part = Rows(self.X[start:stop], self.origin)
+        part._keep, part.scale = self._keep, self.scale
+        return part
+
+    @functools.cached_property
+    def scale(self) -> FloatArray:
+        """Root mean square of each column about the origin; blocks share that of the table."""
+        squares = np.zeros(self.d)
+        for i in range(0, self.n, BLOCK_ROWS):
+            centred = self.X[i : i + BLOCK_ROWS] - self.origin
+            squares += np.einsum("nd,nd->d", centred, centred)
+        return np.sqrt(squares / max(self.n, 1))
+
+    def blocks(self) -> list[Rows]:
+        """The table, cut into blocks of at most `BLOCK_ROWS` rows."""
+        return self._blocks
+
+    def pieces(self, rows: int, batch: int) -> Iterator[FloatArray]:
+        """Transposed pieces (batch, d, rows) in order; the last may be smaller.
+
+        They are kept for the next iteration if the whole table is small, else made on the way.
+        """
+        if not self._keep:
+            yield from self._cut(rows, batch)
+            return
+        if (rows, batch) not in self._kept:
+            self._kept = {(rows, batch): [piece.copy() for piece in self._cut(rows, batch)]}
+        yield from self._kept[rows, batch]
+
+    def _cut(self, rows: int, batch: int) -> Iterator[FloatArray]:
+        buffer = np.empty((batch, self.d, rows))
+        origin = self.origin[:, None]
+        whole = self.n - self.n % rows
+        for i in range(0, whole, rows * batch):
+            part = self.X[i : min(i + rows * batch, whole)]
+            piece = buffer[: len(part) // rows]
+            np.subtract(part.reshape(-1, rows, self.d).swapaxes(1, 2), origin, out=piece)
+            yield piece
+        if whole < self.n:
+            yield np.subtract(self.X[whole:].T, origin, order="C")[None]
+
+    def once(self, name: str, compute: Callable[[Rows], Any]) -> Any:
+        """A quantity of the data alone, computed at the first call and kept."""
+        if name not in self._constants:
+            self._constants[name] = compute(self)
+        return self._constants[name]
+
+
+def as_rows(data: Any) -> Rows:
+    """`data` as `Rows`; anything that is not yet `Rows` is read as an array."""
+    return data if isinstance(data, Rows) else Rows(data)
+
+
+def expect_over_blocks(
+    model: Any, data: Any, params: Any, latent: Latent, executor: Executor | None = None
+) -> tuple[Any, float]:
+    """The E-step of `model` over all of `data`: statistics and objective, summed over blocks."""
+    blocks = data.blocks() if hasattr(data, "blocks") else [data]
+    if len(blocks) == 1:
+        stats, value = model.e_step(blocks[0], params, latent)
+        return stats, value
+    run = map if executor is None else executor.map
+    parts = list(run(lambda block, own: model.e_step(block, params, own), blocks, latent.split(len(blocks))))
+    stats = functools.reduce(lambda a, b: a + b, (part[0] for part in parts))
+    return stats, math.fsum(part[1] for part in parts)
+
+
+def n_threads() -> int:
+    """How many threads a fit may use: EMLIB_NUM_THREADS or OMP_NUM_THREADS, else all cores."""
+    if sys.platform in ("emscripten", "wasi"):
+        return 1
+    for name in ("EMLIB_NUM_THREADS", "OMP_NUM_THREADS"):
+        setting = os.environ.get(name, "")
+        if setting.isdigit() and int(setting) > 0:
+            return int(setting)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads() -> Executor | None:
+    """The shared thread pool, or None where one thread is all there is."""
+    n = n_threads()
+    return None if n == 1 else _pool(n)
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, thread_name_prefix="emlib")
+
+
+@functools.lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Hold BLAS to one thread: our blocks are too small to share, and spinning helpers cost."""
+    return _blas().limit(limits=1, user_api="blas")

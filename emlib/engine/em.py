@@ -1,0 +1,408 @@
+"""The loop: one E-step, one M-step, until nothing is left to gain. Written here and nowhere else.
+
+    stats = sum over rows of E[T(x, z) | x, params]      model.e_step
+    params = M(stats)                                    model.m_step
+
+A model says what the two steps are; `fit` climbs from one start, `search` from many. What the
+loop itself knows: when to stop, how to tell a climb from a fall, and that a run which ended
+badly still returns the last good parameters and says why it ended.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+
+from .accelerate import Accelerator, accelerator
+from .blocks import expect_over_blocks, one_blas_thread
+from .latent import SOFT, FloatArray, Latent
+from .parameters import flatten, rebuild
+from .progress import progress_bar
+
+Data = TypeVar("Data")
+Params = TypeVar("Params")
+Stats = TypeVar("Stats")
+Reason = Literal["converged", "max_iter", "degenerate", "decreased"]
+
+EPS = float(np.finfo(float).eps)
+
+
+class Model(Protocol[Data, Params, Stats]):
+    """What a hidden world must say about itself.
+
+    `Params` and `Stats` are frozen dataclasses of arrays; `Stats` can be added. Optional members:
+
+    monotone : bool
+        False where the M-step is not an exact maximiser, as under a variance floor.
+    flaw(params, stats) -> str
+        A sentence if the fit is degenerate, else "".
+    project(params) -> Params
+        Extrapolated parameters, back on their constraints (weights that sum to one).
+    """
+
+    def e_step(self, data: Data, params: Params, latent: Latent = SOFT) -> tuple[Stats, float]:
+        """Summed statistics of the hidden part, and the log-likelihood at `params`."""
+        ...
+
+    def m_step(self, stats: Stats, prior: Any = None) -> Params:
+        """The parameters that maximise; a prior adds its pseudo-statistics first."""
+        ...
+
+    def draw(self, stats: Stats, prior: Any, rng: np.random.Generator) -> Params:
+        """Parameters drawn from their posterior given complete-data statistics."""
+        ...
+
+    def log_prior(self, params: Params, prior: Any) -> float:
+        """Log prior density at `params`, up to a constant."""
+        ...
+
+    def simulate(self, params: Params, n: int, rng: np.random.Generator) -> Data:
+        """`n` observations drawn from the model."""
+        ...
+
+
+class Degenerate(ArithmeticError):
+    """Raised by a model at parameters that have no finite density. The message says which."""
+
+
+@dataclass(frozen=True)
+class Fit(Generic[Params]):
+    """The end of a climb.
+
+    Attributes
+    ----------
+    params : Params
+        The last good parameters.
+    log_likelihood : float
+        Total log-likelihood in nats, at exactly these parameters.
+    trace : array (n_iter + 1,)
+        The objective at the start and after every iteration: the log-likelihood, plus the log
+        prior if there is one, or the free energy of another choice of E (`engine.latent`).
+    n_iter : int
+        Iterations behind `params`, accepted jumps of an accelerator included.
+    reason : {"converged", "max_iter", "degenerate", "decreased"}
+        Why the climb ended.
+    n_evaluations : int
+        E-steps spent, refused jumps included.
+    message : str
+        For a bad ending, one sentence on what was found.
+    starts : tuple of Fit
+        After `search`: every climb, in the order of its start.
+    """
+
+    params: Params
+    log_likelihood: float
+    trace: FloatArray
+    n_iter: int
+    reason: Reason
+    n_evaluations: int = 0
+    message: str = ""
+    starts: tuple[Fit[Params], ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether less than `tol` was left to gain."""
+        return self.reason == "converged"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a callback sees after each iteration; iteration 0 is the start."""
+
+    n_iter: int
+    params: Any
+    stats: Any
+    objective: float
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Parameters that have been evaluated."""
+
+    params: Any
+    stats: Any
+    value: float
+    objective: float
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class _Rules:
+    max_iter: int
+    tol: float
+    prior: Any
+    latent: Latent
+    accelerate: str | Accelerator | None
+    callback: Callable[[Step], object] | None
+
+
+def fit(
+    model: Model[Data, Params, Stats],
+    data: Data,
+    start: Params,
+    *,
+    max_iter: int = 10_000,
+    tol: float = 1e-6,
+    prior: Any = None,
+    latent: Latent = SOFT,
+    accelerate: str | Accelerator | None = None,
+    callback: Callable[[Step], object] | None = None,
+    executor: Executor | None = None,
+    progress: bool | None = None,
+) -> Fit[Params]:
+    """Climb from `start` until less than `tol` is left to gain.
+
+    Parameters
+    ----------
+    model : Model
+        The two steps.
+    data
+        Whatever the model's E-step reads. If it can be cut into ``blocks()``, the E-step runs
+        block by block.
+    start : Params
+        Where to begin.
+    max_iter : int
+        Most iterations.
+    tol : float
+        Stop when the *projected remaining* gain of the objective is below this many nats. EM
+        converges linearly: with rate r (last step length over the one before) and last gain g,
+        what remains is ``g r**2 / (1 - r**2)``. A small last gain alone proves nothing; neither
+        does a large `tol`, since slow directions show only once the fast ones are done.
+    prior : optional
+        Pseudo-statistics for the M-step, in the model's own type. The objective then is the
+        log posterior.
+    latent : Latent
+        The choice of E: `SOFT`, `HARD`, ``tempered(t)`` or ``sampled(rng)``.
+    accelerate : {None, "squarem"} or Accelerator
+        Jumps along the path, taken only where the objective does not fall.
+    callback : callable, optional
+        Called with a `Step` at the start and after each iteration.
+    executor : concurrent.futures.Executor, optional
+        Runs the blocks, ``blocks.threads()`` for instance; one after the other if None.
+    progress : bool, optional
+        Show a progress bar; by default on a terminal, once a run takes longer than 2 s.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        If `max_iter` or `tol` is negative or `accelerate` is not known.
+
+    Examples
+    --------
+    Two coins, five sets of ten flips, which coin made which set is hidden:
+
+    >>> import numpy as np
+    >>> from emlib.engine import em, families
+    >>> from emlib.engine.mixture import Mixture, MixtureParams
+    >>> coins = Mixture(families.Binomial(n_trials=np.array([10.0])), fixed_weights=np.array([0.5, 0.5]))
+    >>> start = MixtureParams(np.array([0.5, 0.5]), families.BinomialParams(np.array([[0.6], [0.5]])))
+    >>> heads = np.array([[5.0], [9], [8], [4], [7]])
+    >>> em.fit(coins, heads, start, max_iter=10).params.components.probs.ravel().round(2).tolist()
+    [0.8, 0.52]
+    """
+    rules = _rules(max_iter, tol, prior, latent, accelerate, callback)
+    climb = _climb(model, start, rules)
+    with one_blas_thread(), progress_bar(progress, max_iter, "iteration") as tick:
+        params = next(climb)
+        while True:
+            try:
+                params = climb.send(_evaluate(model, data, params, rules, executor))
+                tick()
+            except StopIteration as stop:
+                return _finish(model, data, stop.value, latent, executor)
+
+
+def search(
+    model: Model[Data, Params, Stats],
+    data: Data,
+    starts: Iterable[Params],
+    *,
+    progress: bool | None = None,
+    **options: Any,
+) -> Fit[Params]:
+    """Climb from every start and return the best; all climbs are kept in ``Fit.starts``.
+
+    A degenerate climb (a spike on one point, say) is never chosen over an honest one, however
+    high its likelihood. `options` are those of `fit`.
+
+    Raises
+    ------
+    ValueError
+        If there is no start.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emlib.engine import em, families
+    >>> from emlib.engine.mixture import Mixture, MixtureParams
+    >>> model, half = Mixture(families.Poisson()), np.array([0.5, 0.5])
+    >>> starts = [MixtureParams(half, families.PoissonParams(np.array(r))) for r in ([[1.0], [9]], [[2.0], [2]])]
+    >>> best = em.search(model, np.array([[1.0], [2], [1], [9], [11]]), starts)
+    >>> best is not best.starts[0], [round(f.log_likelihood, 3) for f in best.starts]
+    (True, [-11.151, -17.351])
+    """
+    fits = []
+    with progress_bar(progress, None, "start") as tick:
+        for start in starts:
+            fits.append(fit(model, data, start, progress=False, **options))
+            tick()
+    if not fits:
+        raise ValueError("starts is empty; at least one start is needed.")
+    honest = [f for f in fits if f.reason != "degenerate"]
+    best = max(honest or fits, key=lambda f: float(f.trace[-1]) if np.isfinite(f.trace[-1]) else -math.inf)
+    return replace(best, starts=tuple(fits))
+
+
+def _rules(
+    max_iter: int,
+    tol: float,
+    prior: Any,
+    latent: Latent,
+    accelerate: str | Accelerator | None,
+    callback: Callable[[Step], object] | None,
+) -> _Rules:
+    if not max_iter >= 0:
+        raise ValueError(f"max_iter is {max_iter!r}; it must be 0 or above.")
+    if not tol >= 0:
+        raise ValueError(f"tol is {tol!r}; it must be 0 or above.")
+    accelerator(accelerate)  # an unknown name is refused before any work is done
+    return _Rules(max_iter, tol, prior, latent, accelerate, callback)
+
+
+def _evaluate(model: Any, data: Any, params: Any, rules: _Rules, executor: Executor | None) -> _Point:
+    """The E-step at `params`; a point without a finite density has the objective minus infinity."""
+    try:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            stats, value = expect_over_blocks(model, data, params, rules.latent, executor)
+            objective = value if rules.prior is None else value + model.log_prior(params, rules.prior)
+    except (Degenerate, np.linalg.LinAlgError) as problem:
+        return _Point(params, None, -math.inf, -math.inf, str(problem))
+    if not math.isfinite(objective):
+        return _Point(params, None, -math.inf, -math.inf, f"the log-likelihood is {objective}.")
+    return _Point(params, stats, value, objective)
+
+
+def _climb(model: Any, start: Any, rules: _Rules) -> Generator[Any, _Point, tuple[_Point, Fit[Any]]]:
+    """One climb, as a conversation: yields parameters, is sent the `_Point` evaluated there.
+
+    Whoever drives it decides how points are evaluated, one climb at a time or many together.
+    """
+    jumper = accelerator(rules.accelerate)
+    monotone = getattr(model, "monotone", True) and rules.latent.climbs
+    pace = _Pace(memory=8 if jumper else 1)
+    here: _Point = yield start
+    evaluations, trace, message = 1, [here.objective], here.message
+    reason: Reason = "max_iter" if here.stats is not None else "degenerate"
+    path = [flatten(start)]
+    _tell(rules.callback, 0, here)
+
+    while reason == "max_iter" and len(trace) <= rules.max_iter:
+        try:
+            image = model.m_step(here.stats, rules.prior)
+        except (Degenerate, np.linalg.LinAlgError) as problem:
+            reason, message = "degenerate", str(problem)
+            break
+        path = [*path[-3:], flatten(image)]
+
+        jump = jumper.propose(path) if jumper else None
+        jumped = False
+        if jumper is not None and jump is not None:
+            there = yield _project(model, rebuild(start, jump))
+            evaluations += 1
+            jumped = there.objective >= here.objective
+            jumper.judge(jumped)
+        if jumped:
+            path = [flatten(there.params)]
+        else:
+            there = yield image
+            evaluations += 1
+
+        gain = there.objective - here.objective
+        if there.stats is None:
+            reason, message = "degenerate", there.message
+        elif monotone and gain < -_noise(here, there):
+            reason, message = "decreased", f"iteration {len(trace)} lowered the objective by {-gain:.3g} nats."
+            warnings.warn(message + " The last good parameters are returned.", RuntimeWarning, stacklevel=3)
+        else:
+            here = there
+            trace.append(here.objective)
+            _tell(rules.callback, len(trace) - 1, here)
+            if jumped:
+                pace.forget_step()
+            elif rules.latent.climbs and pace.settled(path[-2], path[-1], gain, _noise(here, there), rules.tol):
+                reason = "converged"
+
+    flaw = model.flaw(here.params, here.stats) if here.stats is not None and hasattr(model, "flaw") else ""
+    if flaw:
+        reason, message = "degenerate", flaw
+    return here, Fit(here.params, here.value, np.array(trace), len(trace) - 1, reason, evaluations, message)
+
+
+def _project(model: Any, params: Any) -> Any:
+    project = getattr(model, "project", None)
+    return params if project is None else project(params)
+
+
+def _tell(callback: Callable[[Step], object] | None, n_iter: int, point: _Point) -> None:
+    if callback is not None:
+        callback(Step(n_iter, point.params, point.stats, point.objective))
+
+
+def _noise(*points: _Point) -> float:
+    """How far rounding alone can move the objective; models add what they know of themselves."""
+    own = max(getattr(p.stats, "noise", 0.0) if p.stats is not None else 0.0 for p in points)
+    return 4 * EPS * max(abs(p.objective) for p in points if math.isfinite(p.objective)) + own
+
+
+class _Pace:
+    """Measures how fast the climb slows down, and so how much is left (see `fit`, `tol`).
+
+    Two estimates of the rate are at hand, from step lengths and from gains; the slower counts.
+    At first the steps mix fast directions with slow ones, and the rate still rises towards that
+    of the slowest: it is believed once it has stopped rising. After a jump they mix again, so an
+    accelerated climb believes the slowest rate among its last few measurements.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self.rates: deque[float] = deque(maxlen=memory)
+        self.rate = 1.0
+        self.forget_step()
+
+    def forget_step(self) -> None:
+        self.step, self.gain = 0.0, 0.0
+
+    def settled(self, before: FloatArray, after: FloatArray, gain: float, noise: float, tol: float) -> bool:
+        step, last_step, last_gain = float(np.linalg.norm(after - before)), self.step, self.gain
+        self.step, self.gain = step, gain
+        if step <= EPS * float(np.linalg.norm(after)):
+            return True  # a fixed point, to the last digit
+        if last_step == 0.0:
+            return False
+        rate = step / last_step
+        if gain > 10 * noise and last_gain > 10 * noise:
+            rate = max(rate, math.sqrt(gain / last_gain))
+        rising = 1.0 - rate < 0.9 * (1.0 - self.rate) or self.rate >= 1.0
+        self.rate = rate
+        self.rates.append(rate)
+        rate = max(self.rates)
+        return not rising and rate < 1.0 and abs(gain) * rate**2 / (1.0 - rate**2) < tol
+
+
+def _finish(model: Any, data: Any, end: tuple[_Point, Fit[Any]], latent: Latent, executor: Executor | None) -> Fit[Any]:
+    """Report the log-likelihood proper, which another temperature has not computed."""
+    point, result = end
+    if latent.temperature == 1.0 or point.stats is None:
+        return result
+    _, value = expect_over_blocks(model, data, point.params, SOFT, executor)
+    return replace(result, log_likelihood=value)

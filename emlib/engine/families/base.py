@@ -1,0 +1,78 @@
+"""What a family says, and what all of them share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from ..blocks import Rows
+from ..em import Degenerate
+from ..kernel import Natural, Statistics
+from ..latent import FloatArray
+
+P = TypeVar("P")
+
+LOG_2PI = float(np.log(2 * np.pi))
+NO_EVIDENCE = 1e-200  # expected counts below this are crumbs of rounding, not data
+
+
+class Family(Protocol[P]):
+    """What a mixture asks of its components. Arrays of components have K rows."""
+
+    def n_features(self, d: int) -> int:
+        """Length p of T(x) for d columns."""
+        ...
+
+    def features(self, X: FloatArray, out: FloatArray) -> None:
+        """Write T(x), one row a feature: X (batch, d, rows) to out (batch, p, rows)."""
+        ...
+
+    def natural(self, params: P, log_weights: FloatArray, rows: Rows) -> Natural:
+        """Natural parameters, with the log weights and constants in column 0."""
+        ...
+
+    def log_base(self, X: FloatArray) -> FloatArray | None:
+        """Terms of the log density that no parameter touches: X (..., d, rows) to (..., rows)."""
+        ...
+
+    def maximise(self, stats: Statistics, prior: Any = None) -> P:
+        """The M-step: parameters whose expected statistics equal the observed ones."""
+        ...
+
+    def draw(self, stats: Statistics, prior: Any, rng: np.random.Generator) -> P:
+        """Parameters drawn from their posterior."""
+        ...
+
+    def log_prior(self, params: P, prior: Any) -> float:
+        """Log prior density of all components, up to a constant."""
+        ...
+
+    def sample(self, params: P, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """One row for each label."""
+        ...
+
+    def n_parameters(self, K: int, d: int) -> int:
+        """Free parameters of K components (for BIC)."""
+        ...
+
+
+def base_total(family: Family[Any], rows: Rows) -> float:
+    """The summed log base measure of the rows, computed once."""
+
+    def compute(rows: Rows) -> float:
+        parts = (family.log_base(X) for X in rows.pieces(8192, 1))
+        return float(sum(part.sum() for part in parts if part is not None))
+
+    return float(rows.once("base", compute))
+
+
+def with_starved(totals: FloatArray) -> FloatArray:
+    """A component with no evidence at all takes the shape of the whole data, at weight zero."""
+    starved = totals[:, 0] < NO_EVIDENCE
+    if not starved.any():
+        return totals
+    pooled = totals.sum(axis=0)
+    if not pooled[0] > 0:
+        raise Degenerate("no row supports any component.")
+    return np.where(starved[:, None], pooled, totals)

@@ -1,0 +1,159 @@
+"""Components of counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from ..blocks import Rows
+from ..kernel import Natural, Statistics
+from ..latent import FloatArray
+from .base import with_starved
+
+TINY = 1e-300  # log(TINY) is finite: a rate or probability of zero meets only zero counts
+
+
+class _OfCounts:
+    """T(x) = [1, x], shared by the families of counts."""
+
+    def n_features(self, d: int) -> int:
+        """1 + d."""
+        return 1 + d
+
+    def features(self, X: FloatArray, out: FloatArray) -> None:
+        """See `Family.features`."""
+        out[:, 0] = 1.0
+        out[:, 1:] = X
+
+    def n_parameters(self, K: int, d: int) -> int:
+        """See `Family.n_parameters`."""
+        return K * d
+
+
+@dataclass(frozen=True)
+class PoissonParams:
+    """Rates (K, d)."""
+
+    rates: FloatArray
+
+
+@dataclass(frozen=True)
+class GammaPrior:
+    """Conjugate prior of Poisson rates: as if `shape - 1` events had been seen in `rate` rows."""
+
+    shape: float = 1.0
+    rate: float = 0.0
+
+    def check(self, d: int) -> None:
+        """Refuse a prior that is none."""
+        if not (self.shape > 0 and self.rate >= 0):
+            raise ValueError(f"prior has shape {self.shape!r} and rate {self.rate!r}; they must be positive.")
+
+
+@dataclass(frozen=True)
+class Poisson(_OfCounts):
+    """Independent Poisson counts in each column."""
+
+    def natural(self, params: PoissonParams, log_weights: FloatArray, rows: Rows) -> Natural:
+        """``[log w - sum of rates, log rate]``."""
+        first = log_weights - params.rates.sum(axis=1)
+        return Natural(np.concatenate([first[:, None], _log(params.rates)], axis=1))
+
+    def log_base(self, X: FloatArray) -> FloatArray:
+        """``-log x!``."""
+        return -gammaln(X + 1.0).sum(axis=-2)
+
+    def maximise(self, stats: Statistics, prior: GammaPrior | None = None) -> PoissonParams:
+        """Mean count of each component's share of the rows, or its maximum a posteriori."""
+        if prior is None:
+            totals = with_starved(stats.totals)
+            return PoissonParams(totals[:, 1:] / totals[:, :1])
+        events = np.maximum(stats.totals[:, 1:] + (prior.shape - 1.0), 0.0)
+        return PoissonParams(events / (stats.totals[:, :1] + prior.rate))
+
+    def draw(self, stats: Statistics, prior: GammaPrior, rng: np.random.Generator) -> PoissonParams:
+        """From the gamma posterior."""
+        return PoissonParams(
+            rng.gamma(stats.totals[:, 1:] + prior.shape) / (stats.totals[:, :1] + prior.rate),
+        )
+
+    def log_prior(self, params: PoissonParams, prior: GammaPrior) -> float:
+        """See `Family.log_prior`."""
+        return _power(params.rates, prior.shape - 1.0) - prior.rate * float(params.rates.sum())
+
+    def sample(self, params: PoissonParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """See `Family.sample`."""
+        return rng.poisson(params.rates[labels]).astype(float)
+
+
+@dataclass(frozen=True)
+class BinomialParams:
+    """Success probabilities (K, d)."""
+
+    probs: FloatArray
+
+
+@dataclass(frozen=True)
+class BetaPrior:
+    """Conjugate prior of probabilities: as if `a - 1` successes and `b - 1` failures had been seen."""
+
+    a: float = 1.0
+    b: float = 1.0
+
+    def check(self, d: int) -> None:
+        """Refuse a prior that is none."""
+        if not (self.a > 0 and self.b > 0):
+            raise ValueError(f"prior has a {self.a!r} and b {self.b!r}; they must be positive.")
+
+
+@dataclass(frozen=True)
+class Binomial(_OfCounts):
+    """Independent counts of successes among `n_trials` (d,) trials in each column."""
+
+    n_trials: FloatArray
+
+    def natural(self, params: BinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
+        """``[log w + sum of n log(1 - p), log p - log(1 - p)]`` (eq. 1.1)."""
+        failure = _log(1.0 - params.probs)
+        first = log_weights + failure @ self.n_trials
+        return Natural(np.concatenate([first[:, None], _log(params.probs) - failure], axis=1))
+
+    def log_base(self, X: FloatArray) -> FloatArray:
+        """Log of the binomial coefficients."""
+        n = self.n_trials[:, None]
+        return (gammaln(n + 1.0) - gammaln(X + 1.0) - gammaln(n - X + 1.0)).sum(axis=-2)
+
+    def maximise(self, stats: Statistics, prior: BetaPrior | None = None) -> BinomialParams:
+        """Expected successes over expected trials, or its maximum a posteriori."""
+        if prior is None:
+            totals = with_starved(stats.totals)
+            return BinomialParams(totals[:, 1:] / (totals[:, :1] * self.n_trials))
+        successes = np.maximum(stats.totals[:, 1:] + (prior.a - 1.0), 0.0)
+        failures = np.maximum(stats.totals[:, :1] * self.n_trials - stats.totals[:, 1:] + (prior.b - 1.0), 0.0)
+        return BinomialParams(successes / (successes + failures))
+
+    def draw(self, stats: Statistics, prior: BetaPrior, rng: np.random.Generator) -> BinomialParams:
+        """From the beta posterior."""
+        successes = stats.totals[:, 1:]
+        failures = np.maximum(stats.totals[:, :1] * self.n_trials - successes, 0.0)
+        return BinomialParams(rng.beta(successes + prior.a, failures + prior.b))
+
+    def log_prior(self, params: BinomialParams, prior: BetaPrior) -> float:
+        """See `Family.log_prior`."""
+        return _power(params.probs, prior.a - 1.0) + _power(1.0 - params.probs, prior.b - 1.0)
+
+    def sample(self, params: BinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """See `Family.sample`."""
+        return rng.binomial(self.n_trials.astype(int), params.probs[labels]).astype(float)
+
+
+def _log(p: FloatArray) -> FloatArray:
+    """Logarithm with a finite value at zero, and NaN below it: no density there."""
+    return np.log(np.where(p >= 0.0, np.maximum(p, TINY), np.nan))
+
+
+def _power(p: FloatArray, exponent: float) -> float:
+    """``sum of exponent * log p``; an exponent of zero ignores even p = 0."""
+    return 0.0 if exponent == 0.0 else float(exponent * np.log(p).sum())

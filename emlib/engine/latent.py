@@ -1,0 +1,129 @@
+"""The choice of E: what the E-step does with a hidden label.
+
+Every mixture-like E-step ends with the same question. For each row there is one log joint
+density per component, ``log p(x, z=k)``; what shall stand in for the unknown ``z``?
+
+=========  ==========================================  ==============================
+latent     stands in for z                             the algorithm it makes
+=========  ==========================================  ==============================
+SOFT       posterior probabilities                     EM
+tempered   posterior raised to 1/t, normalised         deterministic annealing
+HARD       the most probable label (t = 0)             K-means, classification EM
+sampled    one label drawn from the posterior          stochastic EM, Gibbs sampling
+=========  ==========================================  ==============================
+
+Soft, tempered and hard are one family. Each maximises, over distributions r of the label,
+the free energy ``E_r[log p(x, z)] + t * entropy(r)``, whose maximum is
+``t * log sum_k p(x, z=k)**(1/t)``: the log-likelihood at t = 1, the best joint at t = 0.
+The E-step returns that maximum, so every one of them climbs its own objective.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+# exp(-700) is 1e-304: nothing that small reaches a sum. Stopping there keeps np.exp away from
+# denormal results, which cost forty times as much (M-steps count such crumbs as zero).
+SMALLEST_EXPONENT = -700.0
+
+
+@dataclass(frozen=True)
+class Latent:
+    """How the hidden part is filled in; use `SOFT`, `HARD`, `tempered` or `sampled`."""
+
+    temperature: float = 1.0
+    rng: np.random.Generator | None = None
+
+    @property
+    def climbs(self) -> bool:
+        """Whether the objective of this choice never falls (all but sampling)."""
+        return self.rng is None
+
+    def split(self, n: int) -> list[Latent]:
+        """One latent policy for each of `n` blocks; samplers get streams of their own."""
+        if self.rng is None:
+            return [self] * n
+        return [Latent(self.temperature, child) for child in self.rng.spawn(n)]
+
+
+SOFT = Latent()
+HARD = Latent(temperature=0.0)
+
+
+def tempered(temperature: float) -> Latent:
+    """Posterior probabilities at a temperature; 1 is `SOFT`, 0 is `HARD`.
+
+    Examples
+    --------
+    >>> tempered(0.0) == HARD
+    True
+    """
+    if not (np.isfinite(temperature) and temperature >= 0):
+        raise ValueError(f"temperature is {temperature!r}; it must be a finite number, 0 or above.")
+    return Latent(temperature=float(temperature))
+
+
+def sampled(rng: np.random.Generator) -> Latent:
+    """One label drawn from the posterior for each row, from the stream `rng`."""
+    return Latent(rng=rng)
+
+
+def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
+    """Turn log joint densities into responsibilities, in place.
+
+    Parameters
+    ----------
+    log_joint : array (..., K, b), C-contiguous
+        ``log p(x, z=k)`` of b rows, components along the last axis but one (so that every
+        reduction below runs along whole rows of memory). Overwritten by the responsibilities.
+    latent : Latent
+        `SOFT`, `HARD`, `tempered` or `sampled`.
+
+    Returns
+    -------
+    float
+        The sum over rows of the objective of this choice (module docstring); for `SOFT` and
+        `sampled` that is the log-likelihood.
+
+    Examples
+    --------
+    >>> A = np.log([[0.3], [0.1]])
+    >>> round(assign(A), 6), A.ravel().round(2).tolist()
+    (-0.916291, [0.75, 0.25])
+    """
+    A, t = log_joint, latent.temperature
+    if t not in (0.0, 1.0):
+        A *= 1.0 / t
+    top = A.max(axis=-2, keepdims=True)
+    if t == 0.0:
+        np.equal(A, top, out=A)
+        ties = A.sum(axis=-2, keepdims=True)
+        if ties.max() > 1.0:  # equally good labels share the row, the limit of t -> 0
+            A /= ties
+        return float(top.sum())
+
+    # log-sum-exp (eq. 2.9): subtract the largest term first, so that nothing underflows to log 0.
+    A -= top
+    np.maximum(A, SMALLEST_EXPONENT, out=A)
+    np.exp(A, out=A)
+    total = A.sum(axis=-2, keepdims=True)
+    A *= 1.0 / total
+    value = float(top.sum() + np.log(total).sum())
+    if latent.rng is not None:
+        _draw_labels(A, latent.rng)
+    return value if t == 1.0 else t * value
+
+
+def _draw_labels(responsibilities: FloatArray, rng: np.random.Generator) -> None:
+    """Replace each column of probabilities by a one-hot draw from it, in place."""
+    R = responsibilities
+    np.cumsum(R, axis=-2, out=R)
+    below = rng.random(R[..., :1, :].shape) * R[..., -1:, :] > R
+    label = below.sum(axis=-2, keepdims=True)
+    R[...] = 0.0
+    np.put_along_axis(R, label, 1.0, axis=-2)

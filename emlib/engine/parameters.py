@@ -1,0 +1,61 @@
+"""Parameters seen as one vector.
+
+Models keep their parameters in frozen dataclasses of arrays (nested where that reads better).
+The loop and the accelerators need only their coordinates: how long was the last step, and what
+lies further along it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .latent import FloatArray
+
+Params = TypeVar("Params")
+
+
+def flatten(params: Any) -> FloatArray:
+    """All numbers of `params`, field after field, as one vector.
+
+    Examples
+    --------
+    >>> from emlib.engine.families import PoissonParams
+    >>> flatten(PoissonParams(rates=np.array([[1.0], [2.5]]))).tolist()
+    [1.0, 2.5]
+    """
+    arrays: list[FloatArray] = []
+    _collect(params, arrays)
+    return np.concatenate(arrays)
+
+
+def _collect(part: Any, arrays: list[FloatArray]) -> None:
+    if is_dataclass(part):
+        for field in fields(part):
+            _collect(getattr(part, field.name), arrays)
+    elif part is not None:
+        arrays.append(np.ravel(np.asarray(part, dtype=float)))
+
+
+def rebuild(template: Params, vector: FloatArray) -> Params:
+    """Parameters of the shape of `template` holding the numbers of `vector`."""
+    rebuilt, used = _rebuild(template, vector, 0)
+    if used != vector.size:
+        raise ValueError(f"vector has {vector.size} numbers, but the parameters hold {used}.")
+    return rebuilt
+
+
+def _rebuild(part: Any, vector: FloatArray, start: int) -> tuple[Any, int]:
+    if is_dataclass(part) and not isinstance(part, type):
+        values = {}
+        for field in fields(part):
+            values[field.name], start = _rebuild(getattr(part, field.name), vector, start)
+        return type(part)(**values), start
+    if part is None:
+        return None, start
+    shape = np.shape(part)
+    size = int(np.prod(shape))
+    piece = vector[start : start + size].reshape(shape)
+    return (float(piece) if isinstance(part, float) else piece), start + size

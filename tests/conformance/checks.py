@@ -1,0 +1,212 @@
+"""What every model must do, whatever its world. Each check takes a `Case` and asserts."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from emlib.engine import em
+from emlib.engine.blocks import Rows, expect_over_blocks
+from emlib.engine.latent import HARD, SOFT, sampled, tempered
+from emlib.engine.parameters import flatten, rebuild
+
+from .registry import Case
+
+
+def statistics(stats) -> np.ndarray:
+    return flatten(stats)[:-1]  # without the rounding bound
+
+
+def nearby(case: Case, amount: float = 0.1, seed: int = 1):
+    """Valid parameters near the truth: those that fit a fresh small sample, mixed in."""
+    rng = np.random.default_rng(seed)
+    other = case.model.m_step(case.model.e_step(case.model.simulate(case.params, 50, rng), case.params)[0])
+    return rebuild(case.params, (1 - amount) * flatten(case.params) + amount * flatten(other))
+
+
+def additivity(case: Case) -> None:
+    """Statistics and objective of the whole are the sums over any split."""
+    X = case.data(60)
+    for latent in (SOFT, tempered(2.5), HARD):
+        whole, value = case.model.e_step(X, case.params, latent)
+        for cut in (1, 17, 59):
+            a, value_a = case.model.e_step(X[:cut], case.params, latent)
+            b, value_b = case.model.e_step(X[cut:], case.params, latent)
+            np.testing.assert_allclose(statistics(a + b), statistics(whole), rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(value_a + value_b, value, rtol=1e-12)
+
+
+def brute_force(case: Case) -> None:
+    """The likelihood is the sum over all assignments of labels, term by term."""
+    X = case.data(5)
+    joint = case.log_joint(X, case.params)
+    n, K = joint.shape
+    paths = [joint[np.arange(n), list(z)].sum() for z in itertools.product(range(K), repeat=n)]
+    _, value = case.model.e_step(X, case.params)
+    np.testing.assert_allclose(value, logsumexp(paths), rtol=1e-10)
+    # ... and the hard objective is the best single assignment.
+    np.testing.assert_allclose(case.model.e_step(X, case.params, HARD)[1], max(paths), rtol=1e-10)
+    # ... and the expected counts are posterior averages over the same assignments.
+    posterior = softmax(paths)
+    assignments = itertools.product(range(K), repeat=n)
+    counts = sum(p * np.bincount(z, minlength=K) for p, z in zip(posterior, assignments, strict=True))
+    np.testing.assert_allclose(case.model.e_step(X, case.params)[0].counts, counts, rtol=1e-9)
+
+
+def monotone(case: Case) -> None:
+    """No iteration lowers the objective: likelihood, free energy, or posterior under a prior."""
+    X = case.data(200)
+    for prior in (None, case.prior):
+        for latent in (SOFT, tempered(3.0), tempered(0.3), HARD):
+            fit = em.fit(case.model, X, nearby(case, 0.9), prior=prior, latent=latent, max_iter=40, tol=0.0)
+            assert fit.reason in ("max_iter", "converged"), (latent, fit)
+            assert np.diff(fit.trace).min(initial=0.0) >= -1e-9 * abs(fit.trace[-1]), (latent, prior)
+
+
+def stationary(case: Case) -> None:
+    """Where EM stands still, the objective is flat in every valid direction."""
+    X = case.data(300)
+    for prior in (None, case.prior):
+        fit = em.fit(case.model, X, nearby(case), prior=prior, tol=1e-12, max_iter=50_000)
+        assert fit.converged
+        here = flatten(fit.params)
+
+        def objective(vector, prior=prior, fit=fit):
+            params = rebuild(fit.params, vector)
+            value = case.model.e_step(X, params)[1]
+            return value if prior is None else value + case.model.log_prior(params, prior)
+
+        for seed in range(5):
+            way = flatten(nearby(case, 1.0, seed=seed + 10)) - here
+            h = 1e-4
+            slope = (objective(here + h * way) - objective(here - h * way)) / (2 * h)
+            bend = abs(objective(here + h * way) - 2 * objective(here) + objective(here - h * way)) / h**2
+            assert abs(slope) <= 1e-3 + 1e-3 * bend, (prior, seed, slope, bend)
+
+
+def permutation(case: Case) -> None:
+    """Names of components mean nothing."""
+    X, K = case.data(40), len(case.params.weights)
+    order = [*range(1, K), 0]
+    stats, value = case.model.e_step(X, case.params)
+    moved, moved_value = case.model.e_step(X, case.permute(case.params, order))
+    np.testing.assert_allclose(moved_value, value, rtol=1e-12)
+    np.testing.assert_allclose(
+        flatten(case.model.m_step(moved)),
+        flatten(case.permute(case.model.m_step(stats), order)),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def recovery(case: Case) -> None:
+    """From many rows, EM finds the parameters that made them."""
+    fit = em.fit(case.model, Rows(case.data(20_000)), nearby(case), tol=1e-6)
+    assert fit.converged
+    np.testing.assert_allclose(flatten(fit.params), flatten(case.params), atol=case.tolerance)
+
+
+def hard_limit(case: Case) -> None:
+    """The tempered E-step tends to the hard one, in statistics and objective."""
+    X = case.data(50)
+    hard, best = case.model.e_step(X, case.params, HARD)
+    cold, value = case.model.e_step(X, case.params, tempered(1e-3))
+    np.testing.assert_allclose(statistics(cold), statistics(hard), atol=1e-6)
+    np.testing.assert_allclose(value, best, rtol=1e-6)
+    one, likelihood = case.model.e_step(X, case.params, tempered(1.0))
+    soft, same = case.model.e_step(X, case.params, SOFT)
+    np.testing.assert_allclose(statistics(one), statistics(soft))
+    assert likelihood == same
+
+
+def sampled_mean(case: Case) -> None:
+    """Statistics of drawn labels scatter around the expected ones."""
+    X, rng = case.data(30), np.random.default_rng(5)
+    expected, value = case.model.e_step(X, case.params)
+    draws = []
+    for _ in range(2000):
+        stats, likelihood = case.model.e_step(X, case.params, sampled(rng))
+        draws.append(statistics(stats))
+        np.testing.assert_allclose(likelihood, value, rtol=1e-12)
+    error = np.std(draws, axis=0) / np.sqrt(len(draws))
+    rare = 5 / len(draws) * max(1.0, float(np.abs(X).max()) ** 2)  # labels too improbable to be seen
+    assert (np.abs(np.mean(draws, axis=0) - statistics(expected)) <= 5 * error + rare).all()
+
+
+def posterior_draws(case: Case) -> None:
+    """Draws concentrate on the posterior mode as the rows become many, with spread 1/sqrt(n)."""
+    rng = np.random.default_rng(6)
+    spreads = []
+    for n in (500, 50_000):
+        stats = case.model.e_step(Rows(case.data(n)), case.params)[0]
+        best = flatten(case.model.m_step(stats, case.prior))
+        draws = np.array([flatten(case.model.draw(stats, case.prior, rng)) for _ in range(300)])
+        spread = draws.std(axis=0)
+        free = spread > 0
+        z = (draws.mean(axis=0) - best)[free] / spread[free]
+        assert (np.abs(z) < (1.0 if n == 500 else 0.5)).all(), z
+        spreads.append(spread[free])
+    ratio = np.median(spreads[0] / spreads[1])
+    assert 7 < ratio < 14, ratio  # sqrt(100) = 10
+
+
+def blocks_and_threads(case: Case, monkeypatch=None) -> None:
+    """Blocks, in order or on threads, give the same sums to the last digit."""
+    rows = Rows(case.data(1000))
+    parts = [Rows(rows.X[i : i + 100]) for i in range(0, 1000, 100)]
+    for part in parts:
+        part.scale = rows.scale
+
+    class Cut:
+        def blocks(self):
+            return parts
+
+    whole, value = case.model.e_step(rows, case.params)
+    serial = expect_over_blocks(case.model, Cut(), case.params, SOFT)
+    with ThreadPoolExecutor(3) as pool:
+        threaded = expect_over_blocks(case.model, Cut(), case.params, SOFT, pool)
+    assert serial[1] == threaded[1]
+    np.testing.assert_array_equal(statistics(serial[0]), statistics(threaded[0]))
+    np.testing.assert_allclose(serial[1], value, rtol=1e-12)
+    np.testing.assert_allclose(statistics(serial[0]), statistics(whole), rtol=1e-10)
+
+
+def accelerated(case: Case) -> None:
+    """SQUAREM climbs monotonically to the same top."""
+    X = case.data(300)
+    start = nearby(case, 0.5)
+    plain = em.fit(case.model, X, start, tol=1e-9, max_iter=50_000)
+    fast = em.fit(case.model, X, start, tol=1e-9, max_iter=50_000, accelerate="squarem")
+    assert fast.converged
+    assert np.diff(fast.trace).min() >= -1e-10 * abs(fast.trace[-1])
+    np.testing.assert_allclose(fast.log_likelihood, plain.log_likelihood, atol=1e-6)
+
+
+def impossible_points(case: Case) -> None:
+    """Numbers that are no parameters have no likelihood, and the climb reports it."""
+    wrong = rebuild(case.params, -np.abs(flatten(case.params)) - 1.0)
+    X = case.data(20)
+    if "spherical" in case.name:  # any real numbers are centres; only its weights can be wrong
+        wrong = rebuild(case.params, flatten(case.params) * np.nan)
+    fit = em.fit(case.model, X, wrong)
+    assert fit.reason == "degenerate"
+    assert fit.message
+
+
+CHECKS = [
+    additivity,
+    brute_force,
+    monotone,
+    stationary,
+    permutation,
+    recovery,
+    hard_limit,
+    sampled_mean,
+    posterior_draws,
+    blocks_and_threads,
+    accelerated,
+    impossible_points,
+]

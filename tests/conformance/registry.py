@@ -1,0 +1,119 @@
+"""Every model of emlib, with what the conformance suite needs to try it.
+
+A new model adds one `Case`. `test_registry.py` fails while a family or a model has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats as dist
+
+from emlib.engine import families as f
+from emlib.engine.latent import FloatArray
+from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model at one set of true parameters."""
+
+    name: str
+    model: Any
+    params: Any
+    prior: Any
+    # log p(x_i, z_i = k), by other means than the model's own: brute force sums it over all z
+    log_joint: Callable[[FloatArray, Any], FloatArray]
+    # the components in another order
+    permute: Callable[[Any, list[int]], Any]
+    tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
+
+    def data(self, n: int, seed: int = 0) -> FloatArray:
+        """Rows simulated at the true parameters."""
+        rows: FloatArray = self.model.simulate(self.params, n, np.random.default_rng(seed))
+        return rows
+
+
+def permute_mixture(params: MixtureParams, order: list[int]) -> MixtureParams:
+    components = params.components
+    moved = {name: getattr(components, name)[order] for name in components.__dataclass_fields__}
+    return MixtureParams(params.weights[order], replace(components, **moved))
+
+
+def _gaussian(X: FloatArray, params: MixtureParams) -> FloatArray:
+    c = params.components
+    columns = [dist.multivariate_normal(m, S).logpdf(X) for m, S in zip(c.means, c.covariances, strict=True)]
+    return np.column_stack(columns).reshape(len(X), -1) + np.log(params.weights)
+
+
+def _spherical(X: FloatArray, params: MixtureParams, variance: float = 0.5) -> FloatArray:
+    columns = [dist.norm(m, np.sqrt(variance)).logpdf(X).sum(axis=1) for m in params.components.means]
+    return np.column_stack(columns) + np.log(params.weights)
+
+
+def _poisson(X: FloatArray, params: MixtureParams) -> FloatArray:
+    columns = [dist.poisson(rate).logpmf(X).sum(axis=1) for rate in params.components.rates]
+    return np.column_stack(columns) + np.log(params.weights)
+
+
+def _binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
+    columns = [dist.binom([10, 5], p).logpmf(X).sum(axis=1) for p in params.components.probs]
+    return np.column_stack(columns) + np.log(params.weights)
+
+
+THREE = np.array([0.5, 0.3, 0.2])
+NIW = f.NormalInverseWishart(mean=np.array([0.5, -0.5]), strength=2.0, scatter=np.diag([3.0, 2.0]), dof=5.0)
+
+CASES = [
+    Case(
+        "gaussian",
+        Mixture(f.Gaussian()),
+        MixtureParams(
+            THREE,
+            f.GaussianParams(
+                np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]]),
+                np.array([[[1.0, 0.3], [0.3, 0.5]], [[0.5, -0.2], [-0.2, 1.0]], [[2.0, 0.0], [0.0, 0.3]]]),
+            ),
+        ),
+        MixturePrior(2.0, NIW),
+        _gaussian,
+        permute_mixture,
+        tolerance=0.2,
+    ),
+    Case(
+        "tied spherical",
+        Mixture(f.TiedSpherical(variance=0.5)),
+        MixtureParams(THREE, f.CentreParams(np.array([[0.0, 0.0], [3.0, 1.0], [-2.0, 4.0]]))),
+        MixturePrior(2.0),
+        _spherical,
+        permute_mixture,
+    ),
+    Case(
+        "poisson",
+        Mixture(f.Poisson()),
+        MixtureParams(THREE, f.PoissonParams(np.array([[1.0, 8.0], [6.0, 2.0], [15.0, 20.0]]))),
+        MixturePrior(2.0, f.GammaPrior(2.0, 1.0)),
+        _poisson,
+        permute_mixture,
+        tolerance=0.4,
+    ),
+    Case(
+        "binomial",
+        Mixture(f.Binomial(np.array([10.0, 5.0]))),
+        MixtureParams(THREE, f.BinomialParams(np.array([[0.1, 0.8], [0.6, 0.2], [0.9, 0.9]]))),
+        MixturePrior(2.0, f.BetaPrior(2.0, 3.0)),
+        _binomial,
+        permute_mixture,
+    ),
+    Case(
+        "binomial, weights known",
+        Mixture(f.Binomial(np.array([10.0, 5.0])), fixed_weights=np.array([0.5, 0.5])),
+        MixtureParams(np.array([0.5, 0.5]), f.BinomialParams(np.array([[0.2, 0.5], [0.7, 0.4]]))),
+        MixturePrior(1.0, f.BetaPrior(2.0, 2.0)),
+        _binomial,
+        permute_mixture,
+    ),
+]
