@@ -1,0 +1,1 @@
+"""The hidden worlds, one file each, on the one engine."""

@@ -1,0 +1,49 @@
+"""What all estimators share: scikit-learn's conventions and an honest report."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+
+from ..engine.em import Fit
+from .checks import Numeric, check_table
+
+
+class EMEstimator(BaseEstimator):  # type: ignore[misc]
+    """Base of every estimator that is fitted by EM.
+
+    After ``fit`` each has ``log_likelihood_`` (total, in nats, at the reported parameters),
+    ``trace_`` (the objective after every iteration), ``n_iter_``, ``stop_reason_``,
+    ``converged_`` and ``starts_`` (the `engine.em.Fit` of every start).
+    """
+
+    def _accept(self, X: Any, *, reset: bool) -> Numeric:
+        """Check a table and that it has the columns the estimator was fitted on."""
+        table = check_table(X)
+        if not reset:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        return table
+
+    def _report(self, X: Any, best: Fit[Any]) -> None:
+        """Store the outcome, all at once: nothing half-fitted is left behind on failure."""
+        validate_data(self, X, reset=True, skip_check_array=True)
+        self.log_likelihood_ = best.log_likelihood
+        self.trace_ = best.trace
+        self.n_iter_ = best.n_iter
+        self.stop_reason_ = best.reason
+        self.converged_ = best.converged
+        self.starts_ = best.starts
+        name = type(self).__name__
+        if best.reason == "max_iter":
+            warnings.warn(
+                f"{name} stopped at max_iter={best.n_iter} before it had converged; "
+                "raise max_iter, loosen tol, or set accelerate='squarem'.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif best.reason == "degenerate":
+            warnings.warn(f"{name} is degenerate: {best.message}", ConvergenceWarning, stacklevel=3)

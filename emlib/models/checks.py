@@ -1,0 +1,126 @@
+"""Bad input gets one sentence: what was found, and what was expected."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_array
+
+from ..engine.blocks import BLOCK_ROWS
+from ..engine.latent import FloatArray
+
+Numeric = np.ndarray[Any, np.dtype[Any]]
+
+
+def check_table(X: Any) -> Numeric:
+    """`X` as a finite numeric array of rows and columns; one sentence if it is none.
+
+    Raises
+    ------
+    TypeError
+        For a sparse matrix.
+    ValueError
+        For anything else that is not a finite table of numbers with a row and a column.
+
+    Examples
+    --------
+    >>> check_table([[1.0, float("nan")]])
+    Traceback (most recent call last):
+      ...
+    ValueError: X holds NaN in row 0, column 1; every value must be a finite number.
+    """
+    if issparse(X):
+        raise TypeError("X is a sparse matrix; a dense array is needed, X.toarray() for instance.")
+    X = check_array(
+        X,
+        dtype=[np.float64, np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8, np.uint16, np.uint32],
+        ensure_all_finite=False,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+    )
+    if X.ndim != 2:
+        hint = " (Reshape your data with X.reshape(-1, 1) if it is one column)" if X.ndim == 1 else ""
+        raise ValueError(f"X has {X.ndim} dimension(s) where it must have 2, rows and columns{hint}.")
+    for axis, what in enumerate(("sample", "feature")):
+        if X.shape[axis] == 0:
+            raise ValueError(f"X has 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required.")
+    for i in range(0, len(X), BLOCK_ROWS):
+        bad = ~np.isfinite(X[i : i + BLOCK_ROWS])
+        if bad.any():
+            row, column = (int(index) for index in np.argwhere(bad)[0])
+            found = "NaN" if np.isnan(X[i + row, column]) else "inf"
+            raise ValueError(f"X holds {found} in row {i + row}, column {column}; every value must be a finite number.")
+    return X
+
+
+def check_counts(X: Numeric, most: FloatArray | None = None) -> None:
+    """Refuse values that are no counts, or counts above `most` (one number a column)."""
+    bad = (X < 0) | (np.floor(X) != X)
+    if bad.any():
+        row, column = (int(index) for index in np.argwhere(bad)[0])
+        raise ValueError(
+            f"X holds {X[row, column]:g} in row {row}, column {column}; counts must be whole numbers, 0 or above."
+        )
+    if most is not None and (most < X).any():
+        row, column = (int(index) for index in np.argwhere(most < X)[0])
+        raise ValueError(
+            f"X holds {X[row, column]:g} successes in row {row}, column {column}, but n_trials is {most[column]:g}."
+        )
+
+
+def check_whole(name: str, value: Any, least: int) -> int:
+    """`value` as an integer of at least `least`.
+
+    Examples
+    --------
+    >>> check_whole("n_components", 0, 1)
+    Traceback (most recent call last):
+      ...
+    ValueError: n_components is 0; it must be a whole number, 1 or above.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or above.")
+    return int(value)
+
+
+def check_real(name: str, value: Any, least: float = 0.0) -> float:
+    """`value` as a finite number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(float(value)) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a finite number, {least:g} or above.")
+    return float(value)
+
+
+def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
+    """`value` as a finite float array of exactly this shape."""
+    array = np.asarray(value, dtype=float)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; it must have shape {shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds a value that is not a finite number.")
+    return array
+
+
+def check_weights(name: str, value: Any, K: int) -> FloatArray:
+    """`value` as K weights that are not negative and sum to one."""
+    weights = check_shape(name, value, (K,))
+    if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-8:
+        raise ValueError(f"{name} is {weights.tolist()}; weights must not be negative and must sum to 1.")
+    return weights
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """A random generator from a seed, a Generator, a legacy RandomState, or None (fresh entropy)."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31, size=4))
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state is {random_state!r}; it must be None, a whole number that is not negative, "
+            "a numpy Generator or a RandomState."
+        ) from None

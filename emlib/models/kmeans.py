@@ -1,0 +1,170 @@
+"""K-means: the mixture with equal weights and one shared spherical variance, at temperature zero.
+
+Let the shared variance of such a mixture go to 0 (or, the same thing, the temperature of its
+E-step): every responsibility becomes 0 or 1, the M-step becomes the plain mean of the rows
+assigned, and the log-likelihood becomes minus half the inertia. That is Lloyd's algorithm.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from ..engine import em
+from ..engine.blocks import BLOCK_ROWS, Rows, threads
+from ..engine.families import CentreParams, TiedSpherical
+from ..engine.families.base import LOG_2PI
+from ..engine.latent import HARD, FloatArray
+from ..engine.mixture import Mixture, MixtureParams
+from .base import EMEstimator
+from .checks import Numeric, check_real, check_shape, check_whole, generator
+from .starts import Labels, kmeans_plus_plus, random_rows
+
+
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EMEstimator):  # type: ignore[misc]
+    """K-means clustering, run by the EM engine.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Number of clusters, K.
+    init : {"k-means++", "random"} or array (K, d)
+        Where the centres start.
+    n_init : "auto" or int
+        Number of starts; "auto" is 1 for k-means++ or an array, 10 for "random".
+    max_iter : int
+        Most iterations of one start.
+    tol : float
+        Stop when the inertia can fall by less than `tol` times the mean variance of the columns.
+    random_state : None, int, Generator or RandomState
+        Seed of the starts.
+
+    Attributes
+    ----------
+    cluster_centers_ : array (K, d)
+    labels_ : array (n,)
+    inertia_ : float
+        Sum of squared distances of the rows to their centre.
+    log_likelihood_ : float
+        Of the rows and their labels together, under equal weights and the best shared variance.
+    trace_ : array
+        Minus half the inertia, at the start and after every iteration.
+    n_iter_, stop_reason_, converged_, starts_
+        As in every EM estimator.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``, in one sentence, for a bad parameter or table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> KMeans(2, random_state=0).fit(np.array([[1.0], [2.0], [9.0]])).cluster_centers_.ravel().tolist()
+    [9.0, 1.5]
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "k-means++",
+        n_init: Any = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        random_state: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> KMeans:
+        """Find the centres; `y` is ignored."""
+        table = self._accept(X, reset=True)
+        K = check_whole("n_clusters", self.n_clusters, 1)
+        max_iter, tol = check_whole("max_iter", self.max_iter, 1), check_real("tol", self.tol)
+        if len(table) < K:
+            raise ValueError(f"X has n_samples={len(table)} rows, fewer than n_clusters={K}.")
+        origin = table.mean(axis=0, dtype=float)
+        rows = Rows(table, origin)
+        model = Mixture(TiedSpherical(), fixed_weights=np.full(K, 1.0 / K))
+        best = em.search(
+            model,
+            rows,
+            (MixtureParams(np.full(K, 1.0 / K), CentreParams(c - origin)) for c in self._starts(table, K)),
+            max_iter=max_iter,
+            tol=0.5 * tol * float((rows.scale**2).mean()),
+            latent=HARD,
+            executor=threads(),
+        )
+        centres = best.params.components.means + origin
+        labels, inertia = _nearest(table, centres)
+        variance = max(inertia, np.finfo(float).tiny) / table.size
+        self._report(X, best)
+        self.cluster_centers_, self.labels_, self.inertia_ = centres, labels, inertia
+        self.log_likelihood_ = -0.5 * table.size * (LOG_2PI + np.log(variance) + 1.0) - len(table) * np.log(K)
+        used = len(np.unique(labels))
+        if used < K:
+            warnings.warn(
+                f"KMeans filled only {used} of {K} clusters: X has too few different rows.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        self.trace_ = best.trace + 0.5 * table.size * LOG_2PI + len(table) * np.log(K)
+        return self
+
+    def _starts(self, X: Numeric, K: int) -> Iterator[FloatArray]:
+        if not isinstance(self.init, str):
+            yield check_shape("init", self.init, (K, X.shape[1]))
+            return
+        if self.init not in ("k-means++", "random"):
+            raise ValueError(f"init is {self.init!r}; it must be 'k-means++', 'random' or an array of centres.")
+        draw = kmeans_plus_plus if self.init == "k-means++" else random_rows
+        automatic = 1 if self.init == "k-means++" else 10
+        n_init = automatic if self.n_init == "auto" else check_whole("n_init", self.n_init, 1)
+        rng = generator(self.random_state)
+        for _ in range(n_init):
+            yield draw(X, K, rng)
+
+    def predict(self, X: Any) -> Labels:
+        """The nearest centre of each row."""
+        check_is_fitted(self)
+        return _nearest(self._accept(X, reset=False), self.cluster_centers_)[0]
+
+    def transform(self, X: Any) -> FloatArray:
+        """Distances (n, K) to the centres."""
+        check_is_fitted(self)
+        table = self._accept(X, reset=False)
+        columns = [np.linalg.norm(table - centre, axis=1) for centre in self.cluster_centers_]
+        return np.column_stack(columns)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the inertia of X."""
+        check_is_fitted(self)
+        return -_nearest(self._accept(X, reset=False), self.cluster_centers_)[1]
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
+
+
+def _nearest(X: Numeric, centres: FloatArray) -> tuple[Labels, float]:
+    """Labels, and the inertia from differences (the expanded form would lose its small digits)."""
+    origin = centres.mean(axis=0)
+    model = Mixture(TiedSpherical(), fixed_weights=None)
+    params = MixtureParams(np.ones(len(centres)), CentreParams(centres - origin))
+    labels = model.labels(Rows(X, origin), params)
+    inertia = 0.0
+    for i in range(0, len(X), BLOCK_ROWS):
+        away = X[i : i + BLOCK_ROWS] - centres[labels[i : i + BLOCK_ROWS]]
+        inertia += float(np.einsum("nd,nd->", away, away))
+    return labels, inertia

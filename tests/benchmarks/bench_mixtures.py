@@ -1,0 +1,110 @@
+"""One EM iteration beside scikit-learn's, in the same run, from the same start, on one thread each.
+
+    make benchmarks            # full size; prints a table
+    make benchmarks-smoke      # small inputs, only to see that it runs
+
+An iteration is the difference between a fit of many iterations and a fit of one, in CPU seconds, so that
+checking and starting cost neither side anything. A ratio counts only if both climbed the same path.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as SklearnMixture
+from threadpoolctl import threadpool_limits
+
+from emlib import GaussianMixture, PoissonMixture
+from emlib.data import times_deaths
+
+SMOKE = os.environ.get("EMLIB_BENCHMARKS") == "smoke"
+FULL = [(10**6, 2, 5), (10**6, 10, 10), (10**5, 50, 20), (5000, 8, 5), (1000, 2, 3)]
+SHAPES = [(2000, 2, 3)] if SMOKE else FULL
+ITERATIONS, REPEATS = (2, 1) if SMOKE else (5, 5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("EMLIB_NUM_THREADS", "1")
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def problem(n, d, K):
+    rng = np.random.default_rng(0)
+    # Overlapping whatever the dimension: nothing converges, and so stops, within the few iterations timed.
+    centres = rng.normal(0, 4 / np.sqrt(d), (K, d))
+    X = centres[rng.integers(K, size=n)] + rng.standard_normal((n, d))
+    start = {
+        "weights_init": np.full(K, 1 / K),
+        "means_init": centres + rng.normal(0, 0.5, (K, d)),
+        "precisions_init": np.repeat(np.eye(d)[None], K, axis=0),
+        "init_params": "random",
+        "random_state": 0,
+        "tol": 0.0,
+    }
+    return X, start
+
+
+def cpu_seconds(fit):
+    before = time.process_time()
+    fit()
+    return time.process_time() - before
+
+
+def iteration_seconds(Mixture, K, X, start):
+    repeat = max(1, 20_000 // len(X))  # short fits are repeated until the clock can see them
+
+
+    def fits(n):
+        for _ in range(repeat):
+            assert Mixture(K, max_iter=n, **start).fit(X).n_iter_ == n
+
+    few, many = (cpu_seconds(lambda n=n: fits(n)) for n in (1, 1 + ITERATIONS))
+    return (many - few) / ITERATIONS / repeat
+
+
+def peak_megabytes(Mixture, K, X, start):
+    tracemalloc.start()
+    Mixture(K, max_iter=2, **start).fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_iteration_beside_scikit_learn(shape):
+    (n, d, K) = shape
+    X, start = problem(n, d, K)
+    ours = GaussianMixture(K, max_iter=ITERATIONS, **start).fit(X)
+    theirs = SklearnMixture(K, max_iter=ITERATIONS, **start).fit(X)
+    # Scikit-learn keeps the bound of every iteration, at the parameters before its M-step.
+    gap = abs(ours.trace_[-2] / n / theirs.lower_bound_ - 1)
+    assert gap < 1e-9, "the two did not climb the same path, so no ratio counts"
+
+    pairs = [
+        (iteration_seconds(SklearnMixture, K, X, start), iteration_seconds(GaussianMixture, K, X, start))
+        for _ in range(REPEATS)
+    ]
+    ratios = [a / b for a, b in pairs]
+    print(
+        f"\n(n, d, K) = {shape}: scikit-learn {np.median([a for a, _ in pairs]):.4g} s, "
+        f"emlib {np.median([b for _, b in pairs]):.4g} s an iteration; ratio {np.median(ratios):.1f} "
+        f"({min(ratios):.1f} to {max(ratios):.1f}); trace gap {gap:.0e}; memory above the data "
+        f"{peak_megabytes(SklearnMixture, K, X, start):.0f} against {peak_megabytes(GaussianMixture, K, X, start):.0f} MB"
+    )
+
+
+def test_squarem_on_the_times_deaths():
+    evaluations = [
+        PoissonMixture(2, accelerate=choice, random_state=0).fit(times_deaths()).starts_[0].n_evaluations
+        for choice in (None, "squarem")
+    ]
+    print(f"\nTimes deaths, E-steps to 1e-6 nats: plain {evaluations[0]}, SQUAREM {evaluations[1]}")

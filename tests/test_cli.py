@@ -1,0 +1,39 @@
+"""The command line says what it did, in words and in its exit status."""
+
+from __future__ import annotations
+
+import pytest
+
+import emlib
+from emlib import cli
+
+
+def test_doctor(capsys):
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"emlib {emlib.__version__}, Python 3.")
+    assert "numpy: " in out
+    assert all(f"[{extra}]" in out for extra in cli.EXTRAS)
+
+
+def test_doctor_finds_what_is_missing(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_version", lambda name: None)
+    assert cli.main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "numpy: missing, though it is needed" in out
+    assert "pip install 'emlib[fast]'" in out
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-thing"]])
+def test_bad_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert "usage: emlib" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"emlib {emlib.__version__}\n"
