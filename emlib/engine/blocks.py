@@ -49,7 +49,7 @@ class Rows:
         self.origin = np.zeros(self.d) if origin is None else np.asarray(origin, dtype=float)
         self._keep = 8 * self.X.size <= KEEP_BYTES and not isinstance(self.X, np.memmap)
         self._kept: dict[tuple[int, int], list[FloatArray]] = {}
-        self._constants: dict[str, Any] = {}
+        self._constants: dict[int, tuple[object, Any]] = {}
 
     def __len__(self) -> int:
         return self.n
@@ -102,11 +102,11 @@ class Rows:
         if whole < self.n:
             yield np.subtract(self.X[whole:].T, origin, order="C")[None]
 
-    def once(self, name: str, compute: Callable[[Rows], Any]) -> Any:
-        """A quantity of the data alone, computed at the first call and kept."""
-        if name not in self._constants:
-            self._constants[name] = compute(self)
-        return self._constants[name]
+    def once(self, owner: object, compute: Callable[[Rows], Any]) -> Any:
+        """A quantity of the data alone, computed at the first call for `owner` and kept."""
+        if id(owner) not in self._constants:
+            self._constants[id(owner)] = (owner, compute(self))  # the owner is held, so its id stays its own
+        return self._constants[id(owner)][1]
 
 
 def as_rows(data: Any) -> Rows:

@@ -312,6 +312,18 @@ def test_zero_rates_and_certain_probabilities():
     assert value == pytest.approx(3 * np.log(0.5))
 
 
+def test_rows_can_serve_several_families():
+    """What is kept with the rows belongs to the family that asked for it."""
+    rows, half = Rows(np.array([[1.0], [2.0], [4.0]])), np.array([0.5, 0.5])
+    for variance in (1.0, 4.0):
+        params = MixtureParams(half, families.CentreParams(np.array([[1.0], [3.0]])))
+        model = Mixture(families.TiedSpherical(variance))
+        assert model.e_step(rows, params)[1] == model.e_step(rows.X, params)[1]
+    rates = MixtureParams(half, families.PoissonParams(np.array([[1.0], [3.0]])))
+    poisson = Mixture(families.Poisson())
+    assert poisson.e_step(rows, rates)[1] == poisson.e_step(rows.X, rates)[1]
+
+
 def test_flaw_names_a_collapsed_component():
     rng = np.random.default_rng(0)
     X = np.vstack([rng.normal(0, 1, (50, 2)), np.full((5, 2), 3.0)])

@@ -64,7 +64,7 @@ def base_total(family: Family[Any], rows: Rows) -> float:
         parts = (family.log_base(X) for X in rows.pieces(8192, 1))
         return float(sum(part.sum() for part in parts if part is not None))
 
-    return float(rows.once("base", compute))
+    return float(rows.once(family, compute))
 
 
 def with_starved(totals: FloatArray) -> FloatArray:
