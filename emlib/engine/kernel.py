@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from .blocks import Rows
 from .latent import SOFT, FloatArray, Latent, assign
+
+EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,42 @@ class Statistics:
         ``sum_i r_ik T(x_i)``; column 0 is the expected number of rows, N_k.
     about : array (K, d)
         The point from which the x in T(x) was measured.
+    shared : array
+        Sums over the same rows that no label touches, for families that need them.
     noise : float
         How far rounding can move the log-likelihood computed in the same pass.
     """
 
     totals: FloatArray
     about: FloatArray
+    shared: FloatArray
     noise: float = 0.0
 
     def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(self.totals + other.totals, self.about, self.noise + other.noise)
+        totals, shared = self.totals + other.totals, self.shared + other.shared
+        return Statistics(totals, self.about, shared, self.noise + other.noise)
 
     @property
     def counts(self) -> FloatArray:
         """Expected number of rows of each component, N_k."""
         return self.totals[:, 0]
+
+
+class Special(Protocol):
+    """A component evaluated from differences, where the expanded form would lose digits."""
+
+    @property
+    def mean(self) -> FloatArray:
+        """Where the differences are taken from (d,)."""
+        ...
+
+    def log_joint(self, X: FloatArray) -> FloatArray:
+        """Log joint density (batch, rows) of pieces X (batch, d, rows)."""
+        ...
+
+    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
+        """Statistics about the mean, for responsibilities r (batch, rows)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,15 +96,48 @@ class Whitened:
 
 
 @dataclass(frozen=True)
+class WhitenedAxes:
+    """The same for independent columns: `precision` (d,), statistics as the family's features say."""
+
+    mean: FloatArray
+    precision: FloatArray
+    constant: float
+    family: Features
+
+    def log_joint(self, X: FloatArray) -> FloatArray:
+        """See `Special.log_joint`."""
+        D = X - self.mean[:, None]
+        return self.constant - 0.5 * np.einsum("nib,nib,i->nb", D, D, self.precision)
+
+    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
+        """See `Special.totals`."""
+        T = np.empty((len(X), self.family.n_features(len(self.mean)), X.shape[2]))
+        self.family.features(X - self.mean[:, None], T)
+        return np.einsum("npb,nb->p", T, r)
+
+
+@dataclass(frozen=True)
 class Natural:
     """Components as the kernel sees them.
 
-    `eta` (K, p) has the weights and the normalising constants in column 0; `special` lists the
-    components for which it must not be used; `noise` bounds the rounding error per row.
+    Attributes
+    ----------
+    eta : array (K, p)
+        Natural parameters; weights and normalising constants are in column 0.
+    special : dict of int to Special
+        Components for which `eta` must not be used.
+    base : callable, optional
+        Log base measure of pieces (batch, d, rows), the same for all components.
+    base_total : float
+        Its sum over the rows at hand.
+    noise : float
+        Bound of the rounding error per row.
     """
 
     eta: FloatArray
-    special: dict[int, Whitened] = field(default_factory=dict)
+    special: Mapping[int, Special] = field(default_factory=dict)
+    base: Callable[[FloatArray], FloatArray] | None = None
+    base_total: float = 0.0
     noise: float = 0.0
 
 
@@ -103,8 +159,8 @@ class Features(Protocol):
         """Write T(x) for pieces X (batch, d, rows) into out (batch, p, rows)."""
         ...
 
-    def log_base(self, X: FloatArray) -> FloatArray | None:
-        """Terms of the log density that no parameter touches: (batch, rows), or None."""
+    def shared(self, rows: Rows) -> FloatArray:
+        """Sums over the rows that no label touches; empty for most families."""
         ...
 
 
@@ -178,23 +234,26 @@ def expect(rows: Rows, family: Features, natural: Natural, latent: Latent = SOFT
     Statistics
         ``sum_i r_ik T(x_i)``, shape (K, p).
     float
-        The summed objective of that choice, without the family's base measure.
+        The summed objective of that choice.
     """
     K, p = natural.eta.shape
     _, _, group = plan(len(rows), K, p)
     totals, value = np.zeros((K, p)), 0.0
-    special = {k: np.zeros(p) for k in natural.special}
+    special: dict[int, FloatArray] = {}
     for X, T, A in _log_joints(rows, family, natural):
         value += assign(A, latent)
         if T is not None:
             for g in range(0, p, group):
                 totals[:, g : g + group] += np.matmul(A, T[:, g : g + group].swapaxes(1, 2)).sum(axis=0)
         for k, component in natural.special.items():
-            special[k] += component.totals(X, A[:, k])
+            special[k] = special.get(k, 0.0) + component.totals(X, A[:, k])
     about = np.zeros((K, rows.d))
+    if len(special) == K:  # all from differences: their statistics may have a length of their own
+        totals = np.stack([special[k] for k in range(K)])
     for k, component in natural.special.items():
         totals[k], about[k] = special[k], component.mean
-    return Statistics(totals, about, natural.noise * len(rows)), value
+    noise = natural.noise * len(rows) + 4 * EPS * abs(natural.base_total)
+    return Statistics(totals, about, family.shared(rows), noise), value + natural.base_total
 
 
 def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArray, FloatArray]:
@@ -210,9 +269,8 @@ def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArra
         total = responsibilities[part].sum(axis=1, keepdims=True)
         responsibilities[part] /= total
         log_density[part] = (top + np.log(total))[:, 0]
-        base = family.log_base(X)
-        if base is not None:
-            log_density[part] += base.ravel()
+        if natural.base is not None:
+            log_density[part] += natural.base(X).ravel()
         i = part.stop
     return responsibilities, log_density
 
@@ -243,4 +301,4 @@ def moments(rows: Rows, family: Features, responsibilities: Shares, K: int) -> S
         R = responsibilities[i : i + nb * b].reshape(nb, b, K)
         totals += np.matmul(R.swapaxes(1, 2), T.swapaxes(1, 2)).sum(axis=0)
         i += nb * b
-    return Statistics(totals, np.zeros((K, rows.d)))
+    return Statistics(totals, np.zeros((K, rows.d)), family.shared(rows))

@@ -8,16 +8,15 @@ each component the parameters that match its share, and the weight that matches 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import as_rows
-from .em import EPS
-from .families import Family, base_total
-from .families.base import NO_EVIDENCE
+from .families import Family
+from .families.base import counts_of
 from .kernel import Shares, Statistics, best_label, expect, moments, posterior
 from .latent import SOFT, FloatArray, Latent
 
@@ -79,9 +78,7 @@ class Mixture:
         """Responsibilities (eq. 2.5), summed into statistics; the log-likelihood (eq. 2.2)."""
         rows = as_rows(data)
         natural = self.family.natural(params.components, _log_weights(params), rows)
-        stats, value = expect(rows, self.family, natural, latent)
-        base = base_total(self.family, rows)
-        return replace(stats, noise=stats.noise + 4 * EPS * abs(base)), value + base
+        return expect(rows, self.family, natural, latent)
 
     def m_step(self, stats: Statistics, prior: MixturePrior | None = None) -> MixtureParams:
         """Each component from its share (eqs. 2.7, 2.8), each weight from its count (eq. 2.6)."""
@@ -89,9 +86,7 @@ class Mixture:
         if self.fixed_weights is not None:
             return MixtureParams(self.fixed_weights, components)
         pseudo = 0.0 if prior is None else np.asarray(prior.weights) - 1.0
-        # A count that is only a crumb of rounding is none: a weight of zero stays zero.
-        counts = np.where(stats.counts < NO_EVIDENCE, 0.0, stats.counts)
-        counts = np.maximum(counts + pseudo, 0.0)
+        counts = np.maximum(counts_of(stats) + pseudo, 0.0)  # swept of crumbs: a weight of zero stays zero
         return MixtureParams(counts / counts.sum(), components)
 
     def draw(self, stats: Statistics, prior: MixturePrior, rng: np.random.Generator) -> MixtureParams:

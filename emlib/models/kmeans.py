@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import em
 from ..engine.blocks import BLOCK_ROWS, Rows, threads
-from ..engine.families import CentreParams, TiedSpherical
+from ..engine.families import CentreParams, Centres
 from ..engine.families.base import LOG_2PI
 from ..engine.latent import HARD, FloatArray
 from ..engine.mixture import Mixture, MixtureParams
@@ -96,7 +96,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
             raise ValueError(f"X has n_samples={len(table)} rows, fewer than n_clusters={K}.")
         origin = table.mean(axis=0, dtype=float)
         rows = Rows(table, origin)
-        model = Mixture(TiedSpherical(), fixed_weights=np.full(K, 1.0 / K))
+        model = Mixture(Centres(), fixed_weights=np.full(K, 1.0 / K))
         best = em.search(
             model,
             rows,
@@ -160,7 +160,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
 def _nearest(X: Numeric, centres: FloatArray) -> tuple[Labels, float]:
     """Labels, and the inertia from differences (the expanded form would lose its small digits)."""
     origin = centres.mean(axis=0)
-    model = Mixture(TiedSpherical(), fixed_weights=None)
+    model = Mixture(Centres(), fixed_weights=None)
     params = MixtureParams(np.ones(len(centres)), CentreParams(centres - origin))
     labels = model.labels(Rows(X, origin), params)
     inertia = 0.0

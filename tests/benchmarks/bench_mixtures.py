@@ -62,7 +62,6 @@ def cpu_seconds(fit):
 def iteration_seconds(Mixture, K, X, start):
     repeat = max(1, 20_000 // len(X))  # short fits are repeated until the clock can see them
 
-
     def fits(n):
         for _ in range(repeat):
             assert Mixture(K, max_iter=n, **start).fit(X).n_iter_ == n

@@ -39,13 +39,27 @@ class Case:
 
 def permute_mixture(params: MixtureParams, order: list[int]) -> MixtureParams:
     components = params.components
-    moved = {name: getattr(components, name)[order] for name in components.__dataclass_fields__}
+    K = len(params.weights)
+    fields = {name: getattr(components, name) for name in components.__dataclass_fields__}
+    # What is shared by all components has no row for each. (A tied matrix of K = 2 columns would look as if.)
+    moved = {
+        name: v if np.shape(v)[:1] != (K,) or (np.shape(v) == (2, 2) and name == "covariances") else v[order]
+        for name, v in fields.items()
+    }
     return MixtureParams(params.weights[order], replace(components, **moved))
 
 
 def _gaussian(X: FloatArray, params: MixtureParams) -> FloatArray:
     c = params.components
-    columns = [dist.multivariate_normal(m, S).logpdf(X) for m, S in zip(c.means, c.covariances, strict=True)]
+    K, d = c.means.shape
+    full = {
+        (K, d, d): lambda: c.covariances,
+        (K, d): lambda: [np.diag(v) for v in c.covariances],
+        (K,): lambda: [v * np.eye(d) for v in c.covariances],
+        (d, d): lambda: [c.covariances] * K,
+        (): lambda: [c.covariances * np.eye(d)] * K,
+    }[np.shape(c.covariances)]()
+    columns = [dist.multivariate_normal(m, S).logpdf(X) for m, S in zip(c.means, full, strict=True)]
     return np.column_stack(columns).reshape(len(X), -1) + np.log(params.weights)
 
 
@@ -64,6 +78,7 @@ def _binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
     return np.column_stack(columns) + np.log(params.weights)
 
 
+MEANS = np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]])
 THREE = np.array([0.5, 0.3, 0.2])
 NIW = f.NormalInverseWishart(mean=np.array([0.5, -0.5]), strength=2.0, scatter=np.diag([3.0, 2.0]), dof=5.0)
 
@@ -74,7 +89,7 @@ CASES = [
         MixtureParams(
             THREE,
             f.GaussianParams(
-                np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]]),
+                MEANS,
                 np.array([[[1.0, 0.3], [0.3, 0.5]], [[0.5, -0.2], [-0.2, 1.0]], [[2.0, 0.0], [0.0, 0.3]]]),
             ),
         ),
@@ -83,9 +98,26 @@ CASES = [
         permute_mixture,
         tolerance=0.2,
     ),
+    *(
+        Case(
+            name,
+            Mixture(family),
+            MixtureParams(THREE, f.GaussianParams(MEANS, np.asarray(covariances))),
+            MixturePrior(2.0, NIW),
+            _gaussian,
+            permute_mixture,
+            tolerance=0.2,
+        )
+        for name, family, covariances in [
+            ("diagonal gaussian", f.DiagonalGaussian(), [[1.0, 0.5], [0.5, 1.0], [2.0, 0.3]]),
+            ("spherical gaussian", f.SphericalGaussian(), [1.0, 0.5, 0.3]),
+            ("tied gaussian", f.TiedGaussian(), [[1.0, 0.4], [0.4, 0.6]]),
+            ("tied spherical gaussian", f.TiedSphericalGaussian(), 0.6),
+        ]
+    ),
     Case(
-        "tied spherical",
-        Mixture(f.TiedSpherical(variance=0.5)),
+        "centres",
+        Mixture(f.Centres(variance=0.5)),
         MixtureParams(THREE, f.CentreParams(np.array([[0.0, 0.0], [3.0, 1.0], [-2.0, 4.0]]))),
         MixturePrior(2.0),
         _spherical,

@@ -91,7 +91,7 @@ class FavouriteComponent(Mixture):
     def m_step(self, stats, prior=None):
         extra = np.zeros_like(stats.totals)
         extra[0] = stats.totals[0]
-        return super().m_step(Statistics(stats.totals + extra, stats.about), prior)
+        return super().m_step(Statistics(stats.totals + extra, stats.about, stats.shared), prior)
 
 
 class FirstLabelAlways(Mixture):

@@ -317,7 +317,7 @@ def test_rows_can_serve_several_families():
     rows, half = Rows(np.array([[1.0], [2.0], [4.0]])), np.array([0.5, 0.5])
     for variance in (1.0, 4.0):
         params = MixtureParams(half, families.CentreParams(np.array([[1.0], [3.0]])))
-        model = Mixture(families.TiedSpherical(variance))
+        model = Mixture(families.Centres(variance))
         assert model.e_step(rows, params)[1] == model.e_step(rows.X, params)[1]
     rates = MixtureParams(half, families.PoissonParams(np.array([[1.0], [3.0]])))
     poisson = Mixture(families.Poisson())

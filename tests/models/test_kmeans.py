@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 from emlib import KMeans
 from emlib.data import old_faithful, pbmc
 from emlib.engine import em
-from emlib.engine.families import CentreParams, TiedSpherical
+from emlib.engine.families import CentreParams, Centres
 from emlib.engine.latent import HARD, tempered
 from emlib.engine.mixture import Mixture, MixtureParams
 from emlib.models.starts import kmeans_plus_plus
@@ -39,7 +39,7 @@ def test_it_is_the_limit_of_the_mixture():
     weights = np.array([0.5, 0.5])
     kmeans = KMeans(2, init=start, tol=0.0).fit(X)
     for variance, latent in ((1e-4, None), (1.0, tempered(1e-4)), (1.0, HARD), (7.0, HARD)):
-        model = Mixture(TiedSpherical(variance), fixed_weights=weights)
+        model = Mixture(Centres(variance), fixed_weights=weights)
         options = {} if latent is None else {"latent": latent}
         fit = em.fit(model, X, MixtureParams(weights, CentreParams(start)), tol=0.0, max_iter=300, **options)
         np.testing.assert_allclose(fit.params.components.means, kmeans.cluster_centers_, atol=1e-6)

@@ -7,15 +7,21 @@ the moments), and its conjugate prior, which is nothing but statistics of data n
 
 from __future__ import annotations
 
-from .base import Family, base_total
+from .base import Family
+from .centres import CentreParams, Centres
 from .counts import BetaPrior, Binomial, BinomialParams, GammaPrior, Poisson, PoissonParams
-from .gaussian import CentreParams, Gaussian, GaussianParams, NormalInverseWishart, TiedSpherical
+from .gaussian import GaussianParams, NormalInverseWishart
+from .gaussian_axes import DiagonalGaussian, SphericalGaussian
+from .gaussian_full import Gaussian
+from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
 
 __all__ = [
     "BetaPrior",
     "Binomial",
     "BinomialParams",
     "CentreParams",
+    "Centres",
+    "DiagonalGaussian",
     "Family",
     "GammaPrior",
     "Gaussian",
@@ -23,6 +29,7 @@ __all__ = [
     "NormalInverseWishart",
     "Poisson",
     "PoissonParams",
-    "TiedSpherical",
-    "base_total",
+    "SphericalGaussian",
+    "TiedGaussian",
+    "TiedSphericalGaussian",
 ]

@@ -28,12 +28,12 @@ class Family(Protocol[P]):
         """Write T(x), one row a feature: X (batch, d, rows) to out (batch, p, rows)."""
         ...
 
-    def natural(self, params: P, log_weights: FloatArray, rows: Rows) -> Natural:
-        """Natural parameters, with the log weights and constants in column 0."""
+    def shared(self, rows: Rows) -> FloatArray:
+        """Sums over the rows that no label touches, if the M-step needs any."""
         ...
 
-    def log_base(self, X: FloatArray) -> FloatArray | None:
-        """Terms of the log density that no parameter touches: X (..., d, rows) to (..., rows)."""
+    def natural(self, params: P, log_weights: FloatArray, rows: Rows) -> Natural:
+        """Natural parameters, with the log weights and constants in column 0."""
         ...
 
     def maximise(self, stats: Statistics, prior: Any = None) -> P:
@@ -57,14 +57,26 @@ class Family(Protocol[P]):
         ...
 
 
-def base_total(family: Family[Any], rows: Rows) -> float:
-    """The summed log base measure of the rows, computed once."""
+class Linear:
+    """T(x) = [1, x]: the features of every family whose log density is linear in the data."""
 
-    def compute(rows: Rows) -> float:
-        parts = (family.log_base(X) for X in rows.pieces(8192, 1))
-        return float(sum(part.sum() for part in parts if part is not None))
+    def n_features(self, d: int) -> int:
+        """1 + d."""
+        return 1 + d
 
-    return float(rows.once(family, compute))
+    def features(self, X: FloatArray, out: FloatArray) -> None:
+        """See `Family.features`."""
+        out[:, 0] = 1.0
+        out[:, 1:] = X
+
+    def shared(self, rows: Rows) -> FloatArray:
+        """Nothing."""
+        return np.zeros(0)
+
+
+def counts_of(stats: Statistics) -> FloatArray:
+    """Expected counts (K,), with crumbs of rounding swept to zero."""
+    return np.where(stats.counts < NO_EVIDENCE, 0.0, stats.counts)
 
 
 def with_starved(totals: FloatArray) -> FloatArray:

@@ -10,22 +10,22 @@ from scipy.special import gammaln
 from ..blocks import Rows
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
-from .base import with_starved
+from .base import Linear, with_starved
 
 TINY = 1e-300  # log(TINY) is finite: a rate or probability of zero meets only zero counts
 
 
-class _OfCounts:
-    """T(x) = [1, x], shared by the families of counts."""
+class _OfCounts(Linear):
+    """Families of counts: a base measure that depends on the data alone."""
 
-    def n_features(self, d: int) -> int:
-        """1 + d."""
-        return 1 + d
+    def log_base(self, X: FloatArray) -> FloatArray:
+        """Terms of the log density that no parameter touches: X (..., d, rows) to (..., rows)."""
+        raise NotImplementedError
 
-    def features(self, X: FloatArray, out: FloatArray) -> None:
-        """See `Family.features`."""
-        out[:, 0] = 1.0
-        out[:, 1:] = X
+    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows) -> Natural:
+        """Natural parameters [first, slope], with the base measure of the rows, summed once."""
+        total = rows.once(self, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
+        return Natural(np.concatenate([first[:, None], slope], axis=1), base=self.log_base, base_total=total)
 
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
@@ -59,7 +59,7 @@ class Poisson(_OfCounts):
     def natural(self, params: PoissonParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w - sum of rates, log rate]``."""
         first = log_weights - params.rates.sum(axis=1)
-        return Natural(np.concatenate([first[:, None], _log(params.rates)], axis=1))
+        return self._natural(first, _log(params.rates), rows)
 
     def log_base(self, X: FloatArray) -> FloatArray:
         """``-log x!``."""
@@ -118,7 +118,7 @@ class Binomial(_OfCounts):
         """``[log w + sum of n log(1 - p), log p - log(1 - p)]`` (eq. 1.1)."""
         failure = _log(1.0 - params.probs)
         first = log_weights + failure @ self.n_trials
-        return Natural(np.concatenate([first[:, None], _log(params.probs) - failure], axis=1))
+        return self._natural(first, _log(params.probs) - failure, rows)
 
     def log_base(self, X: FloatArray) -> FloatArray:
         """Log of the binomial coefficients."""

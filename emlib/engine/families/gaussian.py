@@ -1,7 +1,8 @@
-"""Gaussian components."""
+"""Gaussian components: what all shapes of covariance share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,17 +10,20 @@ from scipy.stats import invwishart
 
 from ..blocks import Rows
 from ..em import EPS, Degenerate
-from ..kernel import Natural, Statistics, Whitened, upper
+from ..kernel import Special, Statistics, upper
 from ..latent import FloatArray
-from .base import LOG_2PI, NO_EVIDENCE, with_starved
+from .base import counts_of
 
 UNSAFE = 1e5  # condition beyond which the expanded quadratic form loses more than 11 digits
-LARGE = 64  # columns beyond which differences are also faster than features
 
 
 @dataclass(frozen=True)
 class GaussianParams:
-    """Means (K, d) and covariance matrices (K, d, d)."""
+    """Means (K, d) and covariances, in the shape of their family.
+
+    Full (K, d, d), diagonal (K, d), spherical (K,), tied (d, d), tied spherical (): as in
+    scikit-learn.
+    """
 
     means: FloatArray
     covariances: FloatArray
@@ -27,10 +31,11 @@ class GaussianParams:
 
 @dataclass(frozen=True)
 class NormalInverseWishart:
-    """Conjugate prior of a Gaussian with unknown mean and covariance.
+    """Conjugate prior of Gaussian means and covariances.
 
     The covariance is inverse-Wishart(scatter, dof), the mean normal around `mean` with the
-    covariance divided by `strength`: as if `strength` rows had been seen at `mean`.
+    covariance divided by `strength`: as if `strength` rows had been seen at `mean`. Families
+    with fewer parameters use what fits them, the diagonal of the scatter or its trace.
 
     Parameters
     ----------
@@ -64,11 +69,11 @@ class NormalInverseWishart:
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """Multivariate normal components, each with a full covariance matrix.
+class GaussianShape:
+    """What all shapes of covariance share: match the moments, with or without a prior's.
 
-    ``T(x) = [1, x, x_i x_j (i <= j)]``. `reg_covar` is added to the diagonal of every
-    covariance after the M-step, as in scikit-learn.
+    A shape says what its scatter is (sums of squares about the means), over how many rows it
+    was summed, and how a matrix of such sums reduces to it.
     """
 
     reg_covar: float = 0.0
@@ -78,85 +83,51 @@ class Gaussian:
         """A variance floor is not a maximiser, so that the likelihood may fall a little."""
         return self.reg_covar == 0.0
 
-    def n_features(self, d: int) -> int:
-        """1 + d + d (d + 1) / 2."""
-        return 1 + d + d * (d + 1) // 2
-
-    def features(self, X: FloatArray, out: FloatArray) -> None:
-        """See `Family.features`."""
-        d = X.shape[1]
-        out[:, 0] = 1.0
-        out[:, 1 : 1 + d] = X
-        a = 1 + d
-        for i in range(d):
-            np.multiply(X[:, i : i + 1], X[:, i:], out=out[:, a : a + d - i])
-            a += d - i
-
-    def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
-        """``[log w + (log|P| - m'Pm - d log 2pi) / 2, P m, -P/2]`` with P the precision (eq. 2.4)."""
-        means, (K, d) = params.means, params.means.shape
-        chol = _cholesky(params.covariances)
-        whitener = np.linalg.inv(chol)
-        precision = whitener.swapaxes(1, 2) @ whitener
-        log_det = 2.0 * np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
-        constant = log_weights - 0.5 * (d * LOG_2PI + log_det)
-
-        condition = np.einsum("kij,i,j->k", np.abs(precision), rows.scale, rows.scale)
-        unsafe = range(K) if d > LARGE else np.flatnonzero(~(condition <= UNSAFE))
-        special = {int(k): Whitened(means[k], whitener[k], float(constant[k])) for k in unsafe}
-        noise = 0.25 * EPS * max((float(c) for k, c in enumerate(condition) if k not in special), default=0.0)
-
-        pull = np.einsum("kij,kj->ki", precision, means)
-        i, j = upper(d)
-        quadratic = np.where(i == j, -0.5, -1.0) * precision[:, i, j]
-        first = constant - 0.5 * np.einsum("ki,ki->k", pull, means)
-        return Natural(np.concatenate([first[:, None], pull, quadratic], axis=1), special, noise)
-
-    def log_base(self, X: FloatArray) -> None:
-        """None: everything is in `natural`."""
-        return
+    def shared(self, rows: Rows) -> FloatArray:
+        """Nothing, unless the covariance is shared."""
+        return np.zeros(0)
 
     def maximise(self, stats: Statistics, prior: NormalInverseWishart | None = None) -> GaussianParams:
         """Weighted means and covariances (eqs. 2.7, 2.8), or their maximum a posteriori."""
-        d = stats.about.shape[1]
+        K, d = stats.about.shape
         if prior is None:
-            N, mean, scatter = _centred(stats)
-            covariance = scatter / N[:, None, None]
-        else:
-            N, mean, scatter = _shrunk(stats, prior)
-            covariance = scatter / (N + prior.dof + d + 2)[:, None, None]
-        covariance[:, range(d), range(d)] += self.reg_covar
-        return GaussianParams(mean, covariance)
+            N, mean, scatter = self._moments(stats)
+            return GaussianParams(mean, self._floored(scatter / self._rows(N, d)))
+        mean, scatter = self._shrunk(stats, prior)
+        rows = self._rows(counts_of(stats), d) + self._pseudo_rows(prior.dof, K, d)
+        return GaussianParams(mean, self._floored(scatter / rows))
+
+    def _shrunk(self, stats: Statistics, prior: NormalInverseWishart) -> tuple[FloatArray, FloatArray]:
+        """Posterior means and scatter: the prior's pseudo-rows added to those seen."""
+        _, mean, scatter = self._moments(stats)
+        N = counts_of(stats)
+        share = prior.strength / (N + prior.strength)
+        away = mean - prior.mean
+        pull = (N * share)[:, None, None] * away[:, :, None] * away[:, None, :]
+        seen = self._none_if_starved(scatter, N)
+        return mean - share[:, None] * away, seen + self._reduced(pull) + self._reduced_prior(prior.scatter)
 
     def draw(self, stats: Statistics, prior: NormalInverseWishart, rng: np.random.Generator) -> GaussianParams:
         """From the normal-inverse-Wishart posterior."""
-        N, mean, scatter = _shrunk(stats, prior)
-        K, d = mean.shape
-        covariances = np.empty((K, d, d))
-        for k in range(K):
-            covariances[k] = invwishart.rvs(prior.dof + N[k], scatter[k], random_state=rng)
-        chol = np.linalg.cholesky(covariances / (prior.strength + N)[:, None, None])
-        means = mean + np.einsum("kij,kj->ki", chol, rng.standard_normal((K, d)))
-        return GaussianParams(means, covariances)
+        mean, scatter = self._shrunk(stats, prior)
+        N = counts_of(stats)
+        covariances = self._draw_covariances(scatter, prior.dof + self._rows(N, mean.shape[1]), rng)
+        params = GaussianParams(mean, covariances)
+        noise = self._noise(params, np.arange(len(mean)), rng)
+        return GaussianParams(mean + noise / np.sqrt(prior.strength + N)[:, None], covariances)
 
     def log_prior(self, params: GaussianParams, prior: NormalInverseWishart) -> float:
         """See `Family.log_prior`."""
-        d = params.means.shape[1]
-        inverse = np.linalg.inv(_cholesky(params.covariances))
-        away = np.einsum("kij,kj->ki", inverse, params.means - prior.mean)
-        log_det = -2.0 * np.log(np.diagonal(inverse, axis1=1, axis2=2)).sum()
-        spread = np.einsum("kij,jl,kil->", inverse, prior.scatter, inverse)
-        return float(-0.5 * ((prior.dof + d + 2) * log_det + spread + prior.strength * (away**2).sum()))
+        K, d = params.means.shape
+        away = params.means - prior.mean
+        pull = prior.strength * away[:, :, None] * away[:, None, :]
+        scatter = self._reduced(pull) + self._reduced_prior(prior.scatter)
+        log_det, spread = self._against(params.covariances, scatter)
+        return -0.5 * (self._pseudo_rows(prior.dof, K, d) * log_det + spread)
 
     def sample(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
-        chol = np.linalg.cholesky(params.covariances)
-        z = rng.standard_normal((len(labels), params.means.shape[1]))
-        return params.means[labels] + np.einsum("nij,nj->ni", chol[labels], z)
-
-    def n_parameters(self, K: int, d: int) -> int:
-        """See `Family.n_parameters`."""
-        return K * d + K * d * (d + 1) // 2
+        return params.means[labels] + self._noise(params, labels, rng)
 
     def flaw(self, params: GaussianParams, stats: Statistics) -> str:
         """Name a component that has collapsed where the data have not.
@@ -164,125 +135,102 @@ class Gaussian:
         Its variance in some direction has fallen to the floor (to rounding, without one), while
         the data spread in that direction: the spike of the singularity trap.
         """
-        K, d = params.means.shape
-        pooled = _moved(stats, np.zeros((K, d))).totals.sum(axis=0)[None]
-        spread = _centred(Statistics(pooled, np.zeros((1, d))))[2][0] / pooled[0, 0]
-        variances, directions = np.linalg.eigh(params.covariances - self.reg_covar * np.eye(d))
-        for k in range(K):
-            data = float(directions[k, :, 0] @ spread @ directions[k, :, 0])
+        for k, (width, data) in enumerate(self._widths(params, stats)):
             floor = max(self.reg_covar, 1e-14 * data)
-            if variances[k, 0] <= floor and data > 100 * floor:
+            if width - self.reg_covar <= floor and data > 100 * floor:
                 return (
                     f"component {k} has collapsed: it holds {stats.counts[k]:.3g} rows and has no width left in "
                     "one direction, so its likelihood can grow without bound."
                 )
         return ""
 
+    # ------------------------------------------------------------------ what a shape says
 
-def _cholesky(covariances: FloatArray) -> FloatArray:
+    def _moments(self, stats: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Counts (K,), means (K, d), and the scatter about them."""
+        raise NotImplementedError
+
+    def _rows(self, N: FloatArray, d: int) -> FloatArray:
+        """Over how many rows (times columns) each number of the scatter was summed."""
+        raise NotImplementedError
+
+    def _pseudo_rows(self, dof: float, K: int, d: int) -> float:
+        """By how many the prior raises that."""
+        raise NotImplementedError
+
+    def _reduced(self, matrices: FloatArray) -> FloatArray:
+        """What the shape keeps of matrices (K, d, d) of sums of squares."""
+        raise NotImplementedError
+
+    def _reduced_prior(self, matrix: FloatArray) -> FloatArray:
+        """What it keeps of the prior's scatter (d, d)."""
+        raise NotImplementedError
+
+    def _none_if_starved(self, scatter: FloatArray, N: FloatArray) -> FloatArray:
+        """The scatter, without what a component with no evidence has borrowed."""
+        raise NotImplementedError
+
+    def _floored(self, covariances: FloatArray) -> FloatArray:
+        """With `reg_covar` added to the diagonal."""
+        raise NotImplementedError
+
+    def _against(self, covariances: FloatArray, scatter: FloatArray) -> tuple[float, float]:
+        """Summed log determinants, and the trace of the scatter times the precisions."""
+        raise NotImplementedError
+
+    def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """From the inverse-Wishart distribution of the shape."""
+        raise NotImplementedError
+
+    def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """Deviations from the mean, one row for each label."""
+        raise NotImplementedError
+
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+        """For each component its least variance, and that of the data in the same direction."""
+        raise NotImplementedError
+
+
+def split(totals: FloatArray, d: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Counts (K,), mean of x (K, d), and the summed second-moment features."""
+    N = totals[:, 0]
+    return N, totals[:, 1 : 1 + d] / N[:, None], totals[:, 1 + d :]
+
+
+def symmetric(triangle: FloatArray, d: int) -> FloatArray:
+    """Matrices (K, d, d) from their upper triangles."""
+    matrices = np.empty((len(triangle), d, d))
+    i, j = upper(d)
+    matrices[:, i, j] = matrices[:, j, i] = triangle
+    return matrices
+
+
+def whitener(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Matrices W with W'W the precision, and the log determinants of the covariances."""
     try:
-        return np.asarray(np.linalg.cholesky(covariances), dtype=float)
+        chol = np.linalg.cholesky(covariances)
     except np.linalg.LinAlgError:
         for k, covariance in enumerate(covariances):
-            try:
-                np.linalg.cholesky(covariance)
-            except np.linalg.LinAlgError:
+            if not np.linalg.eigvalsh(covariance)[0] > 0:
                 raise Degenerate(f"component {k} has a covariance that is not positive definite.") from None
         raise
+    log_det = 2.0 * np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(np.linalg.inv(chol), dtype=float), log_det
 
 
-def _moved(stats: Statistics, about: FloatArray) -> Statistics:
-    """Gaussian statistics, measured from another point."""
-    d = about.shape[1]
-    step = stats.about - about
-    N, S = stats.totals[:, :1], stats.totals[:, 1 : 1 + d]
-    i, j = upper(d)
-    cross = step[:, i] * S[:, j] + step[:, j] * S[:, i] + N * step[:, i] * step[:, j]
-    return Statistics(np.concatenate([N, S + N * step, stats.totals[:, 1 + d :] + cross], axis=1), about)
+def positive(variances: FloatArray) -> FloatArray:
+    """The variances, if they are any."""
+    bad = np.argwhere(~(variances > 0))
+    if len(bad):
+        raise Degenerate(f"component {bad[0, 0] if variances.ndim else 0} has a variance that is not positive.")
+    return variances
 
 
-def _centred(stats: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Counts (K,), means (K, d) and scatter matrices (K, d, d) about these means."""
-    K, d = stats.about.shape
-    if (stats.counts < NO_EVIDENCE).any():
-        stats = _moved(stats, np.zeros((K, d)))  # pooling needs one point to measure from
-    totals = with_starved(stats.totals)
-    N = totals[:, 0]
-    shift = totals[:, 1 : 1 + d] / N[:, None]
-    scatter = np.empty((K, d, d))
-    i, j = upper(d)
-    scatter[:, i, j] = scatter[:, j, i] = totals[:, 1 + d :]
-    scatter -= N[:, None, None] * shift[:, :, None] * shift[:, None, :]
-    return N, stats.about + shift, scatter
+def noise_of(condition: FloatArray, special: Mapping[int, Special]) -> float:
+    """Rounding error per row of the components evaluated in expanded form."""
+    return 0.25 * EPS * max((float(c) for k, c in enumerate(condition) if k not in special), default=0.0)
 
 
-def _shrunk(stats: Statistics, prior: NormalInverseWishart) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Counts, posterior means and scatter: the prior's pseudo-rows added to those seen."""
-    _, mean, scatter = _centred(stats)
-    N = np.where(stats.counts < NO_EVIDENCE, 0.0, stats.counts)
-    scatter *= (N > 0)[:, None, None]
-    share = prior.strength / (N + prior.strength)
-    away = mean - prior.mean
-    pulled = scatter + prior.scatter + (N * share)[:, None, None] * away[:, :, None] * away[:, None, :]
-    return N, mean - share[:, None] * away, pulled
-
-
-@dataclass(frozen=True)
-class CentreParams:
-    """Centres (K, d)."""
-
-    means: FloatArray
-
-
-@dataclass(frozen=True)
-class TiedSpherical:
-    """Gaussians that share one given spherical variance: the world in which K-means is EM.
-
-    ``T(x) = [1, x]``; the quadratic term is the same for all components and cancels.
-    """
-
-    variance: float = 1.0
-
-    def n_features(self, d: int) -> int:
-        """1 + d."""
-        return 1 + d
-
-    def features(self, X: FloatArray, out: FloatArray) -> None:
-        """See `Family.features`."""
-        out[:, 0] = 1.0
-        out[:, 1:] = X
-
-    def natural(self, params: CentreParams, log_weights: FloatArray, rows: Rows) -> Natural:
-        """``[log w - m'm / 2 s2, m / s2]``."""
-        first = log_weights - 0.5 * np.einsum("kd,kd->k", params.means, params.means) / self.variance
-        return Natural(np.concatenate([first[:, None], params.means / self.variance], axis=1))
-
-    def log_base(self, X: FloatArray) -> FloatArray:
-        """``-x'x / 2 s2 - d log(2 pi s2) / 2``."""
-        d = X.shape[-2]
-        square = np.einsum("...dn,...dn->...n", X, X)
-        return -0.5 * (square / self.variance + d * (LOG_2PI + np.log(self.variance)))
-
-    def maximise(self, stats: Statistics, prior: None = None) -> CentreParams:
-        """Weighted means (eq. 2.7)."""
-        totals = with_starved(stats.totals)
-        return CentreParams(totals[:, 1:] / totals[:, :1])
-
-    def draw(self, stats: Statistics, prior: None, rng: np.random.Generator) -> CentreParams:
-        """From the posterior under a flat prior; a component without rows stays near all of them."""
-        totals = with_starved(stats.totals)
-        sd = np.sqrt(self.variance / totals[:, :1])
-        return CentreParams(totals[:, 1:] / totals[:, :1] + sd * rng.standard_normal(totals[:, 1:].shape))
-
-    def log_prior(self, params: CentreParams, prior: None) -> float:
-        """Flat."""
-        return 0.0
-
-    def sample(self, params: CentreParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
-        """See `Family.sample`."""
-        centres = params.means[labels]
-        return centres + np.sqrt(self.variance) * rng.standard_normal(centres.shape)
-
-    def n_parameters(self, K: int, d: int) -> int:
-        """See `Family.n_parameters`."""
-        return K * d
+def wishart(scatter: FloatArray, dof: float, rng: np.random.Generator) -> FloatArray:
+    """A covariance drawn from the inverse-Wishart distribution."""
+    return np.atleast_2d(invwishart.rvs(dof, scatter, random_state=rng))

@@ -1,0 +1,107 @@
+"""Gaussian components, each with a full covariance matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..blocks import Rows
+from ..kernel import Natural, Special, Statistics, Whitened, upper
+from ..latent import FloatArray
+from .base import LOG_2PI, NO_EVIDENCE, with_starved
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, split, symmetric, whitener, wishart
+
+LARGE = 64  # columns beyond which differences are also faster than features
+
+
+class Gaussian(GaussianShape):
+    """A full covariance matrix for each component: ``T(x) = [1, x, x_i x_j (i <= j)]``."""
+
+    def n_features(self, d: int) -> int:
+        """1 + d + d (d + 1) / 2."""
+        return 1 + d + d * (d + 1) // 2
+
+    def features(self, X: FloatArray, out: FloatArray) -> None:
+        """See `Family.features`."""
+        d = X.shape[1]
+        out[:, 0] = 1.0
+        out[:, 1 : 1 + d] = X
+        a = 1 + d
+        for i in range(d):
+            np.multiply(X[:, i : i + 1], X[:, i:], out=out[:, a : a + d - i])
+            a += d - i
+
+    def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
+        """``[log w + (log|P| - m'Pm - d log 2pi) / 2, P m, -P/2]`` with P the precision (eq. 2.4)."""
+        means, (K, d) = params.means, params.means.shape
+        W, log_det = whitener(params.covariances)
+        precision = W.swapaxes(1, 2) @ W
+        constant = log_weights - 0.5 * (d * LOG_2PI + log_det)
+
+        condition = np.einsum("kij,i,j->k", np.abs(precision), rows.scale, rows.scale)
+        unsafe = range(K) if d > LARGE else np.flatnonzero(~(condition <= UNSAFE))
+        special: dict[int, Special] = {int(k): Whitened(means[k], W[k], float(constant[k])) for k in unsafe}
+
+        pull = np.einsum("kij,kj->ki", precision, means)
+        i, j = upper(d)
+        quadratic = np.where(i == j, -0.5, -1.0) * precision[:, i, j]
+        first = constant - 0.5 * np.einsum("ki,ki->k", pull, means)
+        eta = np.concatenate([first[:, None], pull, quadratic], axis=1)
+        return Natural(eta, special, noise=noise_of(condition, special))
+
+    def n_parameters(self, K: int, d: int) -> int:
+        """See `Family.n_parameters`."""
+        return K * d + K * d * (d + 1) // 2
+
+    def _moments(self, stats: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
+        if (stats.counts < NO_EVIDENCE).any():
+            stats = self._from_origin(stats)  # pooling needs one point to measure from
+        N, shift, second = split(with_starved(stats.totals), stats.about.shape[1])
+        scatter = symmetric(second, shift.shape[1])
+        scatter -= N[:, None, None] * shift[:, :, None] * shift[:, None, :]
+        return N, stats.about + shift, scatter
+
+    def _from_origin(self, stats: Statistics) -> Statistics:
+        """The same statistics, measured from the origin."""
+        K, d = stats.about.shape
+        step, N, S = stats.about, stats.totals[:, :1], stats.totals[:, 1 : 1 + d]
+        i, j = upper(d)
+        cross = step[:, i] * S[:, j] + step[:, j] * S[:, i] + N * step[:, i] * step[:, j]
+        totals = np.concatenate([N, S + N * step, stats.totals[:, 1 + d :] + cross], axis=1)
+        return Statistics(totals, np.zeros((K, d)), stats.shared)
+
+    def _rows(self, N: FloatArray, d: int) -> FloatArray:
+        return N[:, None, None]
+
+    def _pseudo_rows(self, dof: float, K: int, d: int) -> float:
+        return dof + d + 2
+
+    def _reduced(self, matrices: FloatArray) -> FloatArray:
+        return matrices
+
+    def _reduced_prior(self, matrix: FloatArray) -> FloatArray:
+        return np.asarray(matrix)
+
+    def _none_if_starved(self, scatter: FloatArray, N: FloatArray) -> FloatArray:
+        return scatter * (N > 0)[:, None, None]
+
+    def _floored(self, covariances: FloatArray) -> FloatArray:
+        return covariances + self.reg_covar * np.eye(covariances.shape[-1])
+
+    def _against(self, covariances: FloatArray, scatter: FloatArray) -> tuple[float, float]:
+        W, log_det = whitener(covariances)
+        return float(log_det.sum()), float(np.einsum("kij,kjl,kil->", W, scatter, W))
+
+    def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
+        return np.stack([wishart(s, float(nu), rng) for s, nu in zip(scatter, dof.ravel(), strict=True)])
+
+    def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        chol = np.linalg.cholesky(params.covariances)
+        return np.einsum("nij,nj->ni", chol[labels], rng.standard_normal((len(labels), chol.shape[1])))
+
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+        d = params.means.shape[1]
+        N, shift, second = split(self._from_origin(stats).totals.sum(axis=0)[None], d)
+        spread = symmetric(second, d)[0] / N[0] - np.outer(shift[0], shift[0])
+        variances, directions = np.linalg.eigh(params.covariances)
+        data = np.einsum("ki,ij,kj->k", directions[:, :, 0], spread, directions[:, :, 0])
+        return list(zip(variances[:, 0], data, strict=True))
