@@ -95,6 +95,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             "latent": tempered(check_real("temperature", self.temperature)),
             "accelerate": self.accelerate,
             "executor": threads(),
+            "progress": True if getattr(self, "verbose", 0) else None,
         }
 
     def _tol_unit(self, n: int) -> float:

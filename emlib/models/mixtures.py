@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,25 @@ from ..engine.mixture import MixturePrior
 from .checks import Numeric, check_counts, check_real, check_shape
 from .mixture_estimator import MixtureEstimator
 
+SHAPES: dict[str, Callable[[float], families.Family[families.GaussianParams]]] = {
+    "full": families.Gaussian,
+    "tied": families.TiedGaussian,
+    "diag": families.DiagonalGaussian,
+    "spherical": families.SphericalGaussian,
+    "tied_spherical": families.TiedSphericalGaussian,
+}
+
 
 class GaussianMixture(MixtureEstimator):
-    """Gaussian mixture with full covariances; a drop-in for scikit-learn's.
+    """Gaussian mixture; a drop-in for scikit-learn's.
 
     Parameters
     ----------
     n_components : int
         Number of components, K.
-    covariance_type : {"full"}
-        Each component has its own general covariance matrix.
+    covariance_type : {"full", "tied", "diag", "spherical", "tied_spherical"}
+        A general matrix for each component, one for all, a variance for each column, one for
+        each component, or one for all.
     tol : float
         Stop when the log-likelihood still to be gained, projected from the pace of the climb, is
         below `tol` nats *per row*. (Scikit-learn compares the last gain, which may be small far
@@ -34,12 +44,16 @@ class GaussianMixture(MixtureEstimator):
         Most iterations of a start, and number of starts.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}
         How a start is guessed.
-    weights_init, means_init, precisions_init : array (K,), (K, d), (K, d, d), optional
-        Parts of the start given by hand.
+    weights_init, means_init, precisions_init : arrays, optional
+        Parts of the start given by hand, in the shapes of the attributes.
     random_state : None, int, Generator or RandomState
         Seed of the starts and of `sample`.
     warm_start : bool
         Start from the last fit.
+    verbose : int
+        Above 0, show a progress bar.
+    verbose_interval : int
+        Accepted for compatibility; the bar needs none.
     prior : MixturePrior, optional
         Pseudo-statistics (Dirichlet weights, `NormalInverseWishart` components) for MAP-EM.
     accelerate : {None, "squarem"}
@@ -50,7 +64,8 @@ class GaussianMixture(MixtureEstimator):
     Attributes
     ----------
     weights_, means_, covariances_, precisions_, precisions_cholesky_ : arrays
-        Shapes (K,), (K, d), and three times (K, d, d).
+        Shapes (K,), (K, d), and three times (K, d, d) for "full", (d, d) for "tied", (K, d) for
+        "diag", (K,) for "spherical", () for "tied_spherical".
     log_likelihood_ : float
         Total, in nats, at exactly these parameters; `lower_bound_` is the same per row.
     trace_, n_iter_, stop_reason_, converged_, starts_
@@ -85,6 +100,8 @@ class GaussianMixture(MixtureEstimator):
         precisions_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
         prior: MixturePrior | None = None,
         accelerate: Any = None,
         temperature: float = 1.0,
@@ -101,14 +118,19 @@ class GaussianMixture(MixtureEstimator):
         self.precisions_init = precisions_init
         self.random_state = random_state
         self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
         self.prior = prior
         self.accelerate = accelerate
         self.temperature = temperature
 
-    def _family(self, d: int) -> families.Gaussian:
-        if self.covariance_type != "full":
-            raise ValueError(f"covariance_type is {self.covariance_type!r}; it must be 'full'.")
-        return families.Gaussian(check_real("reg_covar", self.reg_covar))
+    def _family(self, d: int) -> families.Family[families.GaussianParams]:
+        shape = SHAPES.get(self.covariance_type)
+        if shape is None:
+            raise ValueError(
+                f"covariance_type is {self.covariance_type!r}; it must be one of {', '.join(map(repr, SHAPES))}."
+            )
+        return shape(check_real("reg_covar", self.reg_covar))
 
     def _tol_unit(self, n: int) -> float:
         return float(n)
@@ -133,21 +155,32 @@ class GaussianMixture(MixtureEstimator):
         if self.means_init is not None:
             means = check_shape("means_init", self.means_init, (K, d)) - origin
         if self.precisions_init is not None:
-            precisions = check_shape("precisions_init", self.precisions_init, (K, d, d))
-            symmetric = np.allclose(precisions, precisions.swapaxes(1, 2))
-            if not symmetric or (np.linalg.eigvalsh(precisions) <= 0).any():
-                raise ValueError("precisions_init holds a matrix that is not symmetric, positive-definite.")
-            covariances = np.asarray(np.linalg.inv(precisions), dtype=float)
+            precisions = check_shape("precisions_init", self.precisions_init, covariances.shape)
+            if self.covariance_type in ("full", "tied"):
+                symmetric = np.allclose(precisions, precisions.swapaxes(-2, -1))
+                if not symmetric or (np.linalg.eigvalsh(precisions) <= 0).any():
+                    raise ValueError("precisions_init holds a matrix that is not symmetric, positive-definite.")
+                covariances = np.asarray(np.linalg.inv(precisions), dtype=float)
+            else:
+                if (precisions <= 0).any():
+                    raise ValueError(f"precisions_init holds {precisions.min():g}; precisions must be above 0.")
+                covariances = 1.0 / precisions
         return families.GaussianParams(means, covariances)
 
     def _around(self, centres: FloatArray, whole: families.GaussianParams) -> families.GaussianParams:
-        return families.GaussianParams(centres, np.repeat(whole.covariances, len(centres), axis=0))
+        covariances = whole.covariances
+        if self.covariance_type in ("full", "diag", "spherical"):  # one for each component
+            covariances = np.repeat(covariances, len(centres), axis=0)
+        return families.GaussianParams(centres, covariances)
 
     def _store(self, components: families.GaussianParams, origin: FloatArray) -> None:
         self.means_, self.covariances_ = components.means + origin, components.covariances
-        chol = np.linalg.cholesky(self.covariances_)
-        self.precisions_cholesky_ = np.linalg.inv(chol).swapaxes(1, 2)
-        self.precisions_ = self.precisions_cholesky_ @ self.precisions_cholesky_.swapaxes(1, 2)
+        if self.covariance_type in ("full", "tied"):
+            root = np.linalg.inv(np.linalg.cholesky(self.covariances_)).swapaxes(-2, -1)
+            self.precisions_cholesky_, self.precisions_ = root, root @ root.swapaxes(-2, -1)
+        else:
+            self.precisions_cholesky_ = 1.0 / np.sqrt(self.covariances_)
+            self.precisions_ = 1.0 / self.covariances_
 
     def _stored(self, origin: FloatArray) -> families.GaussianParams:
         return families.GaussianParams(self.means_ - origin, self.covariances_)

@@ -94,20 +94,32 @@ def test_two_coins():
 # ------------------------------------------------------------------ drop-in for scikit-learn
 
 
-def _start(X, K, seed=0):
+SHAPES = ["full", "tied", "diag", "spherical"]
+
+
+def _start(X, K, shape="full", seed=0):
     rng = np.random.default_rng(seed)
+    covariance = np.cov(X.T) + 0.1 * np.eye(X.shape[1])
+    precisions = {
+        "full": np.repeat(np.linalg.inv(covariance)[None], K, axis=0),
+        "tied": np.linalg.inv(covariance),
+        "diag": np.repeat(1 / np.diag(covariance)[None], K, axis=0),
+        "spherical": np.full(K, 1 / np.diag(covariance).mean()),
+    }[shape]
     return {
+        "covariance_type": shape,
         "weights_init": rng.dirichlet(np.full(K, 5.0)),
         "means_init": X[rng.choice(len(X), K, replace=False)],
-        "precisions_init": np.repeat(np.linalg.inv(np.cov(X.T) + 0.1 * np.eye(X.shape[1]))[None], K, axis=0),
+        "precisions_init": precisions,
     }
 
 
 @pytest.mark.parametrize("n", [1, 5, 20, 100])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("data", ["iris", "faithful", "pbmc"])
-def test_equals_scikit_learn_from_the_same_start(data, n):
+def test_equals_scikit_learn_from_the_same_start(data, shape, n):
     X, K = {"iris": (IRIS, 3), "faithful": (old_faithful(), 2), "pbmc": (pbmc().pcs, 4)}[data]
-    options = {"max_iter": n, "tol": 0.0, "random_state": 0, **_start(X, K)}
+    options = {"max_iter": n, "tol": 0.0, "random_state": 0, **_start(X, K, shape)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         theirs, ours = SklearnMixture(K, **options).fit(X), GaussianMixture(K, **options).fit(X)
