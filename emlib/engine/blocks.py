@@ -23,7 +23,7 @@ from threadpoolctl import ThreadpoolController
 from .latent import FloatArray, Latent
 
 BLOCK_ROWS = 2**17  # large enough that a task costs nothing, small enough to share out fairly
-KEEP_BYTES = 64 * 2**20  # a transposed copy up to this size is kept between iterations
+KEEP_BYTES = 96 * 2**20  # a transposed copy up to this size is kept between iterations
 
 
 class Rows:

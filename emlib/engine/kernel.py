@@ -237,17 +237,15 @@ def expect(rows: Rows, family: Features, natural: Natural, latent: Latent = SOFT
         The summed objective of that choice.
     """
     K, p = natural.eta.shape
-    _, _, group = plan(len(rows), K, p)
-    totals, value = np.zeros((K, p)), 0.0
+    totals, value = np.zeros((p, K)), 0.0
     special: dict[int, FloatArray] = {}
     for X, T, A in _log_joints(rows, family, natural):
         value += assign(A, latent)
         if T is not None:
-            for g in range(0, p, group):
-                totals[:, g : g + group] += np.matmul(A, T[:, g : g + group].swapaxes(1, 2)).sum(axis=0)
+            totals += np.matmul(T, A.swapaxes(1, 2)).sum(axis=0)
         for k, component in natural.special.items():
             special[k] = special.get(k, 0.0) + component.totals(X, A[:, k])
-    about = np.zeros((K, rows.d))
+    totals, about = np.ascontiguousarray(totals.T), np.zeros((K, rows.d))
     if len(special) == K:  # all from differences: their statistics may have a length of their own
         totals = np.stack([special[k] for k in range(K)])
     for k, component in natural.special.items():
