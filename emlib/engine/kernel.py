@@ -287,11 +287,11 @@ class Shares(Protocol):
         ...
 
 
-def moments(rows: Rows, family: Features, responsibilities: Shares, K: int) -> Statistics:
-    """Statistics for responsibilities that are given: where a fit starts from labels."""
+def moments(rows: Rows, family: Features, responsibilities: Shares, K: int, first: int = 0) -> Statistics:
+    """Statistics for responsibilities that are given, from row `first` on: a start from labels."""
     p = family.n_features(rows.d)
     piece, batch, _ = plan(len(rows), K, p)
-    totals, i = np.zeros((K, p)), 0
+    totals, i = np.zeros((K, p)), first
     for X in rows.pieces(piece, batch):
         nb, _, b = X.shape
         T = _buffer("T", (nb, p, b))

@@ -8,6 +8,8 @@ each component the parameters that match its share, and the weight that matches 
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +131,11 @@ class Mixture:
 
     def from_responsibilities(self, data: Any, responsibilities: Shares, K: int) -> MixtureParams:
         """The M-step for responsibilities (n, K) that are given: a start from labels."""
-        return self.m_step(moments(as_rows(data), self.family, responsibilities, K))
+        parts, first = [], 0
+        for block in as_rows(data).blocks():  # the blocks of the fit, so that what they keep is kept once
+            parts.append(moments(block, self.family, responsibilities, K, first))
+            first += len(block)
+        return self.m_step(functools.reduce(operator.add, parts))
 
     def project(self, params: MixtureParams) -> MixtureParams:
         """Weights that sum to one to the last digit: a sum of 1 + 1e-12 would pass for likelihood."""
