@@ -20,8 +20,10 @@ __version__ = "0.1.0"
 # Where each public name lives. Rooms are opened when first asked for, so that `import emlib` is light.
 _HOMES = {
     "GaussianMixture": "emlib.models.mixtures",
-    "PoissonMixture": "emlib.models.mixtures",
-    "BinomialMixture": "emlib.models.mixtures",
+    "PoissonMixture": "emlib.models.count_mixtures",
+    "BinomialMixture": "emlib.models.count_mixtures",
+    "BernoulliMixture": "emlib.models.count_mixtures",
+    "MultinomialMixture": "emlib.models.count_mixtures",
     "KMeans": "emlib.models.kmeans",
 }
 _ROOMS = ("data", "engine", "models")
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .models.count_mixtures import BernoulliMixture as BernoulliMixture
+    from .models.count_mixtures import BinomialMixture as BinomialMixture
+    from .models.count_mixtures import MultinomialMixture as MultinomialMixture
+    from .models.count_mixtures import PoissonMixture as PoissonMixture
     from .models.kmeans import KMeans as KMeans
-    from .models.mixtures import BinomialMixture as BinomialMixture
     from .models.mixtures import GaussianMixture as GaussianMixture
-    from .models.mixtures import PoissonMixture as PoissonMixture
 
 
 def __getattr__(name: str) -> Any:

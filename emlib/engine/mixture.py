@@ -138,8 +138,10 @@ class Mixture:
         return self.m_step(functools.reduce(operator.add, parts))
 
     def project(self, params: MixtureParams) -> MixtureParams:
-        """Weights that sum to one to the last digit: a sum of 1 + 1e-12 would pass for likelihood."""
-        return MixtureParams(params.weights / params.weights.sum(), params.components)
+        """Probabilities that sum to one to the last digit: a sum of 1 + 1e-12 would pass for likelihood."""
+        project = getattr(self.family, "project", None)
+        components = params.components if project is None else project(params.components)
+        return MixtureParams(params.weights / params.weights.sum(), components)
 
     def flaw(self, params: MixtureParams, stats: Statistics) -> str:
         """Why the fit is degenerate, or nothing."""

@@ -29,6 +29,32 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
 
     _soften = 0.1  # starts from labels keep this much doubt: a zero rate in a start would stay zero
 
+    def __init__(
+        self,
+        n_components: int,
+        tol: float,
+        max_iter: int,
+        n_init: int,
+        init_params: str,
+        weights_init: Any,
+        random_state: Any,
+        warm_start: bool,
+        prior: MixturePrior | None,
+        accelerate: Any,
+        temperature: float,
+    ) -> None:
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.prior = prior
+        self.accelerate = accelerate
+        self.temperature = temperature
+
     # ------------------------------------------------------------------ hooks
 
     def _family(self, d: int) -> families.Family[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..engine import families
 from ..engine.latent import FloatArray
 from ..engine.mixture import MixturePrior
-from .checks import Numeric, check_counts, check_real, check_shape
+from .checks import Numeric, check_real, check_shape
 from .mixture_estimator import MixtureEstimator
 
 SHAPES: dict[str, Callable[[float], families.Family[families.GaussianParams]]] = {
@@ -106,23 +106,25 @@ class GaussianMixture(MixtureEstimator):
         accelerate: Any = None,
         temperature: float = 1.0,
     ) -> None:
-        self.n_components = n_components
+        super().__init__(
+            n_components,
+            tol,
+            max_iter,
+            n_init,
+            init_params,
+            weights_init,
+            random_state,
+            warm_start,
+            prior,
+            accelerate,
+            temperature,
+        )
         self.covariance_type = covariance_type
-        self.tol = tol
         self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
-        self.prior = prior
-        self.accelerate = accelerate
-        self.temperature = temperature
 
     def _family(self, d: int) -> families.Family[families.GaussianParams]:
         shape = SHAPES.get(self.covariance_type)
@@ -184,199 +186,3 @@ class GaussianMixture(MixtureEstimator):
 
     def _stored(self, origin: FloatArray) -> families.GaussianParams:
         return families.GaussianParams(self.means_ - origin, self.covariances_)
-
-
-class PoissonMixture(MixtureEstimator):
-    """Mixture of Poisson counts, independent between columns within a component.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of components, K.
-    tol : float
-        Stop when less than this many nats in total are projected to be left to gain.
-    max_iter, n_init : int
-        Most iterations of a start, and number of starts.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
-        How a start is guessed.
-    weights_init, rates_init : array (K,), (K, d), optional
-        Parts of the start given by hand.
-    random_state, warm_start, accelerate, temperature
-        As in `GaussianMixture`.
-    prior : MixturePrior, optional
-        With a `GammaPrior` on the rates.
-
-    Attributes
-    ----------
-    weights_, rates_ : arrays (K,), (K, d)
-    log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
-        As in every EM estimator.
-
-    Raises
-    ------
-    ValueError
-        From ``fit``, for values that are not counts among the rest.
-
-    Examples
-    --------
-    Days with 0 to 9 deaths of women over 80 in *The Times*: a mixture of two seasons.
-
-    >>> import emlib
-    >>> mixture = PoissonMixture(2, accelerate="squarem", random_state=0).fit(emlib.data.times_deaths())
-    >>> sorted(mixture.rates_.ravel().round(2).tolist()), round(mixture.log_likelihood_, 3)
-    ([1.26, 2.66], -1989.946)
-    """
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        tol: float = 1e-6,
-        max_iter: int = 10_000,
-        n_init: int = 1,
-        init_params: str = "kmeans",
-        weights_init: Any = None,
-        rates_init: Any = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        prior: MixturePrior | None = None,
-        accelerate: Any = None,
-        temperature: float = 1.0,
-    ) -> None:
-        self.n_components = n_components
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.rates_init = rates_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.prior = prior
-        self.accelerate = accelerate
-        self.temperature = temperature
-
-    def _family(self, d: int) -> families.Poisson:
-        return families.Poisson()
-
-    def _check_rows(self, X: Numeric) -> None:
-        check_counts(X)
-
-    def _given_start(self, components: families.PoissonParams, d: int, origin: FloatArray) -> families.PoissonParams:
-        if self.rates_init is None:
-            return components
-        rates = check_shape("rates_init", self.rates_init, (self.n_components, d))
-        if (rates < 0).any():
-            raise ValueError(f"rates_init holds {rates.min():g}; rates must not be negative.")
-        return families.PoissonParams(rates)
-
-    def _around(self, centres: FloatArray, whole: families.PoissonParams) -> families.PoissonParams:
-        return families.PoissonParams((1 - self._soften) * centres + self._soften * whole.rates)
-
-    def _store(self, components: families.PoissonParams, origin: FloatArray) -> None:
-        self.rates_ = components.rates
-
-    def _stored(self, origin: FloatArray) -> families.PoissonParams:
-        return families.PoissonParams(self.rates_)
-
-
-class BinomialMixture(MixtureEstimator):
-    """Mixture of binomial counts, independent between columns within a component.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of components, K.
-    n_trials : int or array (d,)
-        Trials behind every count of a column.
-    fix_weights : bool
-        Keep the weights at `weights_init` (equal by default) instead of estimating them.
-    probs_init : array (K, d), optional
-        Success probabilities of the start.
-    tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature
-        As in `PoissonMixture`.
-    prior : MixturePrior, optional
-        With a `BetaPrior` on the probabilities.
-
-    Attributes
-    ----------
-    weights_, probs_ : arrays (K,), (K, d)
-    log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
-        As in every EM estimator.
-
-    References
-    ----------
-    Do & Batzoglou (2008) for the two coins; chapter 1 of the book.
-
-    Examples
-    --------
-    Heads among ten flips in five sets, each by one of two coins:
-
-    >>> coins = BinomialMixture(2, n_trials=10, fix_weights=True, probs_init=[[0.6], [0.5]])
-    >>> coins.fit([[5], [9], [8], [4], [7]]).probs_.round(2).ravel().tolist()
-    [0.8, 0.52]
-    """
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        n_trials: Any = 1,
-        fix_weights: bool = False,
-        tol: float = 1e-6,
-        max_iter: int = 10_000,
-        n_init: int = 1,
-        init_params: str = "kmeans",
-        weights_init: Any = None,
-        probs_init: Any = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        prior: MixturePrior | None = None,
-        accelerate: Any = None,
-        temperature: float = 1.0,
-    ) -> None:
-        self.n_components = n_components
-        self.n_trials = n_trials
-        self.fix_weights = fix_weights
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.probs_init = probs_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.prior = prior
-        self.accelerate = accelerate
-        self.temperature = temperature
-
-    def _family(self, d: int) -> families.Binomial:
-        return families.Binomial(self._trials(d))
-
-    def _trials(self, d: int) -> FloatArray:
-        trials = np.asarray(self.n_trials, dtype=float)
-        trials = check_shape("n_trials", np.full(d, trials) if trials.ndim == 0 else trials, (d,))
-        if (trials < 1).any() or (np.floor(trials) != trials).any():
-            raise ValueError(f"n_trials is {self.n_trials!r}; it must be a whole number, 1 or above.")
-        return trials
-
-    def _check_rows(self, X: Numeric) -> None:
-        check_counts(X, most=self._trials(X.shape[1]))
-
-    def _given_start(self, components: families.BinomialParams, d: int, origin: FloatArray) -> families.BinomialParams:
-        if self.probs_init is None:
-            return components
-        probs = check_shape("probs_init", self.probs_init, (self.n_components, d))
-        if (probs < 0).any() or (probs > 1).any():
-            raise ValueError("probs_init holds a value that is no probability; it must lie between 0 and 1.")
-        return families.BinomialParams(probs)
-
-    def _around(self, centres: FloatArray, whole: families.BinomialParams) -> families.BinomialParams:
-        own = centres / self._trials(centres.shape[1])
-        return families.BinomialParams((1 - self._soften) * own + self._soften * whole.probs)
-
-    def _store(self, components: families.BinomialParams, origin: FloatArray) -> None:
-        self.probs_ = components.probs
-
-    def _stored(self, origin: FloatArray) -> families.BinomialParams:
-        return families.BinomialParams(self.probs_)

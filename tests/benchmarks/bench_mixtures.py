@@ -102,11 +102,12 @@ def test_iteration_beside_scikit_learn(shape, size):
         for _ in range(REPEATS)
     ]
     ratios = [a / b for a, b in pairs]
+    memory = [peak_megabytes(Mixture, K, X, start) for Mixture in (SklearnMixture, GaussianMixture)]
     print(
         f"\n{shape}, (n, d, K) = {size}: scikit-learn {np.median([a for a, _ in pairs]):.4g} s, "
         f"emlib {np.median([b for _, b in pairs]):.4g} s an iteration; ratio {np.median(ratios):.1f} "
         f"({min(ratios):.1f} to {max(ratios):.1f}); trace gap {gap:.0e}; memory above the data "
-        f"{peak_megabytes(SklearnMixture, K, X, start):.0f} against {peak_megabytes(GaussianMixture, K, X, start):.0f} MB"
+        f"{memory[0]:.0f} against {memory[1]:.0f} MB"
     )
 
 

@@ -79,6 +79,13 @@ def _binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
 
 
 MEANS = np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]])
+
+
+def _multinomial(X: FloatArray, params: MixtureParams) -> FloatArray:
+    columns = [dist.multinomial(12, p).logpmf(X) for p in params.components.probs]
+    return np.column_stack(columns) + np.log(params.weights)
+
+
 THREE = np.array([0.5, 0.3, 0.2])
 NIW = f.NormalInverseWishart(mean=np.array([0.5, -0.5]), strength=2.0, scatter=np.diag([3.0, 2.0]), dof=5.0)
 
@@ -138,6 +145,14 @@ CASES = [
         MixtureParams(THREE, f.BinomialParams(np.array([[0.1, 0.8], [0.6, 0.2], [0.9, 0.9]]))),
         MixturePrior(2.0, f.BetaPrior(2.0, 3.0)),
         _binomial,
+        permute_mixture,
+    ),
+    Case(
+        "multinomial",
+        Mixture(f.Multinomial(total=12)),
+        MixtureParams(THREE, f.MultinomialParams(np.array([[0.6, 0.3, 0.1], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]]))),
+        MixturePrior(2.0, f.DirichletPrior(2.0)),
+        _multinomial,
         permute_mixture,
     ),
     Case(

@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import emlib
-from emlib import BinomialMixture, GaussianMixture, KMeans, PoissonMixture
+from emlib import BernoulliMixture, BinomialMixture, GaussianMixture, KMeans, MultinomialMixture, PoissonMixture
 from emlib.data import fetal_lamb, galaxies, old_faithful, pbmc, penguins, times_deaths
 from emlib.engine.families import GammaPrior, NormalInverseWishart
 from emlib.engine.mixture import MixturePrior
@@ -159,8 +159,10 @@ def test_random_states(seed):
         (GaussianMixture(3, max_iter=1000), IRIS),
         (PoissonMixture(2), fetal_lamb()),
         (BinomialMixture(2, n_trials=7), fetal_lamb()),
+        (BernoulliMixture(3), pbmc().counts > 0),
+        (MultinomialMixture(3), pbmc().counts),
     ],
-    ids=["gaussian", "poisson", "binomial"],
+    ids=["gaussian", "poisson", "binomial", "bernoulli", "multinomial"],
 )
 def test_every_start_for_every_family(estimator, X, init):
     fitted = clone(estimator).set_params(init_params=init, n_init=2, random_state=0).fit(X)
@@ -333,6 +335,8 @@ def test_sparse():
         (PoissonMixture(2), [[1.0], [1.5]], r"X holds 1\.5 in row 1, column 0; counts"),
         (PoissonMixture(2, rates_init=[[1.0], [-1.0]]), [[1], [2]], "rates_init holds -1; rates must not be negative"),
         (PoissonMixture(2, prior=MixturePrior(1.0, GammaPrior(0.0))), [[1], [2]], r"prior has shape 0\.0"),
+        (BernoulliMixture(2), [[0], [2]], "X holds 2 in row 1, column 0; every value must be 0 or 1"),
+        (MultinomialMixture(2, probs_init=[[0.5, 0.6], [0.5, 0.5]]), [[1, 2], [2, 1]], "probs_init holds a row that"),
         (BinomialMixture(2, n_trials=5), [[1], [6]], "X holds 6 successes in row 1, column 0, but n_trials is 5"),
         (BinomialMixture(2, n_trials=0), [[0], [0]], "n_trials is 0; it must be a whole number, 1 or above"),
         (BinomialMixture(2, n_trials=[5, 5]), [[1], [2]], r"n_trials has shape \(2,\); it must have shape \(1,\)"),

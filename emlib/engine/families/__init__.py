@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from .base import Family
 from .centres import CentreParams, Centres
-from .counts import BetaPrior, Binomial, BinomialParams, GammaPrior, Poisson, PoissonParams
+from .counts import (
+    BetaPrior,
+    Binomial,
+    BinomialParams,
+    DirichletPrior,
+    GammaPrior,
+    Multinomial,
+    MultinomialParams,
+    Poisson,
+    PoissonParams,
+)
 from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
@@ -22,10 +32,13 @@ __all__ = [
     "CentreParams",
     "Centres",
     "DiagonalGaussian",
+    "DirichletPrior",
     "Family",
     "GammaPrior",
     "Gaussian",
     "GaussianParams",
+    "Multinomial",
+    "MultinomialParams",
     "NormalInverseWishart",
     "Poisson",
     "PoissonParams",

@@ -149,6 +149,77 @@ class Binomial(_OfCounts):
         return rng.binomial(self.n_trials.astype(int), params.probs[labels]).astype(float)
 
 
+@dataclass(frozen=True)
+class MultinomialParams:
+    """Probabilities (K, d) of the d categories; each row sums to 1."""
+
+    probs: FloatArray
+
+
+@dataclass(frozen=True)
+class DirichletPrior:
+    """Conjugate prior of a row of probabilities: as if `concentration - 1` of each had been seen."""
+
+    concentration: float | FloatArray = 1.0
+
+    def check(self, d: int) -> None:
+        """Refuse a prior that does not fit d categories."""
+        if np.shape(self.concentration) not in ((), (d,)) or not np.all(np.asarray(self.concentration) > 0):
+            raise ValueError(
+                f"prior has the concentration {self.concentration!r}; it must be a positive number, or {d} of them."
+            )
+
+
+@dataclass(frozen=True)
+class Multinomial(_OfCounts):
+    """Counts of d categories that share the total of their row: reads of a cell, bases of a site.
+
+    The totals are given, not modelled; `total` is that of simulated rows.
+    """
+
+    total: int = 100
+
+    def natural(self, params: MultinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
+        """``[log w, log probs]``."""
+        return self._natural(log_weights, _log(params.probs), rows)
+
+    def log_base(self, X: FloatArray) -> FloatArray:
+        """Log of the multinomial coefficients."""
+        return gammaln(X.sum(axis=-2) + 1.0) - gammaln(X + 1.0).sum(axis=-2)
+
+    def maximise(self, stats: Statistics, prior: DirichletPrior | None = None) -> MultinomialParams:
+        """Each category's share of all that is counted, or its maximum a posteriori."""
+        if prior is None:
+            counts = with_starved(stats.totals)[:, 1:]
+        else:
+            counts = np.maximum(stats.totals[:, 1:] + np.asarray(prior.concentration) - 1.0, 0.0)
+        total = counts.sum(axis=1, keepdims=True)
+        # A component of empty rows says nothing about categories: all are as likely.
+        return MultinomialParams(np.where(total > 0, counts / np.maximum(total, TINY), 1.0 / counts.shape[1]))
+
+    def draw(self, stats: Statistics, prior: DirichletPrior, rng: np.random.Generator) -> MultinomialParams:
+        """From the Dirichlet posterior."""
+        return MultinomialParams(np.stack([rng.dirichlet(row + prior.concentration) for row in stats.totals[:, 1:]]))
+
+    def log_prior(self, params: MultinomialParams, prior: DirichletPrior) -> float:
+        """See `Family.log_prior`."""
+        pseudo = np.broadcast_to(np.asarray(prior.concentration) - 1.0, params.probs.shape)
+        used = pseudo != 0.0
+        return float(pseudo[used] @ np.log(params.probs[used]))
+
+    def sample(self, params: MultinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """Rows with a total of `total` each; see `Family.sample`."""
+        return rng.multinomial(self.total, params.probs[labels]).astype(float)
+
+    def project(self, params: MultinomialParams) -> MultinomialParams:
+        """Rows that sum to 1 to the last digit."""
+        return MultinomialParams(params.probs / params.probs.sum(axis=1, keepdims=True))
+
+    def n_parameters(self, K: int, d: int) -> int:
+        """See `Family.n_parameters`."""
+        return K * (d - 1)
+
+
 def _log(p: FloatArray) -> FloatArray:
     """Logarithm with a finite value at zero, and NaN below it: no density there."""
     return np.log(np.where(p >= 0.0, np.maximum(p, TINY), np.nan))
