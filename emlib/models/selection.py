@@ -1,0 +1,126 @@
+"""How many components: the same model at several K, judged by one criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+from ..engine.latent import FloatArray
+from ..engine.progress import progress_bar
+from .checks import check_table, check_whole
+from .mixture_estimator import MixtureEstimator
+
+CRITERIA = ("bic", "icl", "aic", "cv")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A row for each number of components.
+
+    Attributes
+    ----------
+    criterion : str
+        What `scores` holds; lower is better for all.
+    n_components : array (R,) of int
+    scores, log_likelihoods : arrays (R,)
+        The criterion, and the log-likelihood on all rows in nats.
+    estimators : tuple
+        The fitted mixtures, on all rows.
+    """
+
+    criterion: str
+    n_components: NDArray[np.int64]
+    scores: FloatArray
+    log_likelihoods: FloatArray
+    estimators: tuple[Any, ...]
+
+    @property
+    def best(self) -> Any:
+        """The fitted mixture with the lowest score."""
+        return self.estimators[int(self.scores.argmin())]
+
+
+def select_n_components(
+    model: MixtureEstimator,
+    X: Any,
+    n_components: Iterable[int],
+    criterion: str = "bic",
+    *,
+    folds: int = 5,
+    progress: bool | None = None,
+) -> Selection:
+    """Fit a mixture with each number of components and score it.
+
+    Parameters
+    ----------
+    model : estimator
+        An unfitted mixture; it is cloned, and its ``n_components`` is replaced.
+    X : array (n, d)
+    n_components : iterable of int
+        Numbers to try.
+    criterion : {"bic", "icl", "aic", "cv"}
+        BIC charges ``log n`` for each parameter, AIC 2. ICL adds to BIC twice the entropy of the
+        responsibilities, so that components which overlap cost extra. "cv" is minus twice the
+        log-likelihood of rows left out, summed over the folds.
+    folds : int
+        Of cross-validation, at least 2; rows are dealt out at random by the model's seed.
+    progress : bool, optional
+        Show a progress bar; by default on a terminal, once it takes longer than 2 s.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    ValueError
+        For an unknown criterion, no or a bad number of components, and all that ``fit`` refuses.
+
+    References
+    ----------
+    Biernacki, Celeux & Govaert (2000) for ICL.
+
+    Examples
+    --------
+    >>> import emlib
+    >>> model = emlib.PoissonMixture(n_init=3, random_state=0)
+    >>> select_n_components(model, emlib.data.fetal_lamb(), [1, 2, 3]).best.n_components
+    2
+    """
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion is {criterion!r}; it must be one of {', '.join(map(repr, CRITERIA))}.")
+    numbers = [check_whole("n_components", K, 1) for K in n_components]
+    if not numbers:
+        raise ValueError("n_components is empty; at least one number is needed.")
+    table = check_table(X)
+    estimators, scores = [], []
+    with progress_bar(progress, len(numbers), "model") as tick:
+        for K in numbers:
+            fitted = clone(model).set_params(n_components=K).fit(table)
+            estimators.append(fitted)
+            scores.append(_held_out(fitted, table, folds) if criterion == "cv" else _score(fitted, table, criterion))
+            tick()
+    log_likelihoods = np.array([fitted.log_likelihood_ for fitted in estimators])
+    return Selection(criterion, np.array(numbers), np.array(scores), log_likelihoods, tuple(estimators))
+
+
+def _score(fitted: Any, X: Any, criterion: str) -> float:
+    if criterion == "aic":
+        return float(fitted.aic(X))
+    bic = float(fitted.bic(X))
+    if criterion == "bic":
+        return bic
+    r = fitted.predict_proba(X)
+    return bic - 2.0 * float((r * np.log(np.where(r > 0, r, 1.0))).sum())
+
+
+def _held_out(fitted: Any, X: Any, folds: int) -> float:
+    seed = fitted.random_state if isinstance(fitted.random_state, int) else 0
+    splits = KFold(check_whole("folds", folds, 2), shuffle=True, random_state=seed).split(X)
+    return -2.0 * sum(float(clone(fitted).fit(X[a]).score_samples(X[b]).sum()) for a, b in splits)
