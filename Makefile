@@ -45,9 +45,9 @@ ifneq ($(SERVE),0)
 	@$(BIN)/python book/_tools/serve.py --port $(PORT) _build/html
 endif
 
-# Sphinx rebuilds only what changed. A new table of contents starts from empty HTML, so that no removed page lingers.
-_build/.toc-stamp: _toc.yml
-	@rm -rf _build/html
+# Sphinx rebuilds only what changed. A new table of contents or extension starts afresh, so that nothing old lingers.
+_build/.toc-stamp: _toc.yml $(wildcard book/_ext/*.py)
+	@rm -rf _build/html _build/.doctrees
 	@mkdir -p _build && touch $@
 
 # After a warning the parsed pages are thrown away too; kept, they would hide the same warning from the next run.
@@ -92,10 +92,10 @@ test-all: .venv/.stamp ## what `make test` leaves out: slow tests, benchmarks, w
 test-slow: site ## tests marked slow
 	$(RUN) pytest tests --ignore=tests/benchmarks -m slow -n $(JOBS) || [ $$? -eq 5 ]
 
-benchmarks-smoke: .venv/.stamp ## benchmarks on small inputs: do they still run?
+benchmarks-smoke: site ## benchmarks on small inputs: do they still run?
 	EMLIB_BENCHMARKS=smoke $(RUN) $(BENCHMARKS) || [ $$? -eq 5 ]
 
-benchmarks: .venv/.stamp ## speed and memory, side by side with a peer
+benchmarks: site ## speed and memory, side by side with a peer
 	$(RUN) $(BENCHMARKS) -s
 
 # A user's view: build both archives, install the wheel with its declared ranges alone, fit something.

@@ -21,7 +21,7 @@ class TiedGaussian(Linear, GaussianShape):
     """
 
     def shared(self, rows: Rows) -> FloatArray:
-        """The sum of x x'."""
+        """The sum of ``x x'``."""
         return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,njb->ij", X, X) for X in r.pieces(8192, 1))))
 
     def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
@@ -93,7 +93,7 @@ class TiedSphericalGaussian(Linear, GaussianShape):
     """One spherical variance for all components, estimated: K-means is its cold limit."""
 
     def shared(self, rows: Rows) -> FloatArray:
-        """The sum of |x|**2."""
+        """The sum of ``|x|**2``."""
         return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,nib->", X, X) for X in r.pieces(8192, 1))))
 
     def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:

@@ -1,0 +1,164 @@
+"""The drawings that several chapters share; each adds to axes that the caller owns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from . import style
+
+
+def ellipse(ax: Axes, mean: ArrayLike, covariance: ArrayLike, n_std: float = 2.0, **options: Any) -> Ellipse:
+    """Draw where a two-dimensional normal distribution lies.
+
+    The ellipse is the curve of equal density at `n_std` Mahalanobis distances from the mean: it holds a share
+    ``1 - exp(-n_std**2 / 2)`` of the probability, 86 % for 2.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    mean : array (2,)
+        Centre.
+    covariance : array (2, 2)
+        Symmetric, positive semi-definite.
+    n_std : float
+        Mahalanobis distance, above 0.
+    **options
+        Of `matplotlib.patches.Ellipse`; ``color`` colours the line and, lighter, the inside.
+
+    Returns
+    -------
+    matplotlib.patches.Ellipse
+
+    Raises
+    ------
+    ValueError
+        If a shape or `n_std` is wrong, or the covariance is none.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> curve = ellipse(Figure().subplots(), [0, 0], [[4, 0], [0, 1]], n_std=1)
+    >>> sorted([float(curve.width), float(curve.height)])
+    [2.0, 4.0]
+    """
+    mean, covariance = np.asarray(mean, dtype=float), np.asarray(covariance, dtype=float)
+    if mean.shape != (2,) or covariance.shape != (2, 2):
+        raise ValueError(
+            f"mean has shape {mean.shape} and covariance {covariance.shape}; an ellipse needs (2,) and (2, 2)."
+        )
+    if not n_std > 0:
+        raise ValueError(f"n_std is {n_std!r}; it must be above 0.")
+    if not np.allclose(covariance, covariance.T):
+        raise ValueError("covariance is not symmetric.")
+    variances, axes = np.linalg.eigh(covariance)
+    if variances[0] < -1e-12 * abs(variances[1]):
+        raise ValueError(f"covariance has the negative eigenvalue {variances[0]:.3g}.")
+    width, height = 2 * n_std * np.sqrt(np.maximum(variances, 0.0))
+    angle = float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0])))
+    color = options.pop("color", style.INK)
+    look = {"facecolor": (*to_rgb(color), 0.12), "edgecolor": color, "linewidth": 2.0} | options
+    curve = Ellipse((mean[0], mean[1]), width, height, angle=angle, **look)
+    ax.add_patch(curve)
+    ax.autoscale_view()
+    return curve
+
+
+def scatter_by_responsibility(
+    ax: Axes, X: ArrayLike, responsibilities: ArrayLike, *, colors: tuple[str, ...] = style.COLORS, size: float = 20.0
+) -> PathCollection:
+    """Draw points in the mixture of their components' colours.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    X : array (n, 2)
+        Points.
+    responsibilities : array (n, K)
+        Each row sums to 1; hard labels are rows of a one and zeros.
+    colors : tuple of str
+        One for each component; the house's if not given.
+    size : float
+        Area of a point, in square points.
+
+    Returns
+    -------
+    matplotlib.collections.PathCollection
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, there are more components than colours, or a row does not sum to 1.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> points = scatter_by_responsibility(Figure().subplots(), [[0, 0], [1, 1]], [[1, 0], [0.5, 0.5]])
+    >>> points.get_facecolor().shape
+    (2, 4)
+    """
+    X, R = np.asarray(X, dtype=float), np.asarray(responsibilities, dtype=float)
+    if X.ndim != 2 or X.shape[1] != 2:
+        raise ValueError(f"X has shape {X.shape}; points in a plane have (n, 2).")
+    if R.ndim != 2 or len(R) != len(X):
+        raise ValueError(f"responsibilities have shape {R.shape}; {len(X)} points need ({len(X)}, K).")
+    if R.shape[1] > len(colors):
+        raise ValueError(f"There are {R.shape[1]} components, but only {len(colors)} colours.")
+    if not np.allclose(R.sum(axis=1), 1.0, atol=1e-6):
+        raise ValueError("A row of responsibilities does not sum to 1.")
+    palette = np.array([to_rgb(name) for name in colors[: R.shape[1]]])
+    # In steps of a sixteenth, finer than the eye: points that share a colour cost a page little.
+    steps = np.round(R * 16) / 16
+    mixed = np.clip((steps / steps.sum(axis=1, keepdims=True)) @ palette, 0.0, 1.0)
+    return ax.scatter(X[:, 0], X[:, 1], s=size, c=mixed, linewidths=0)
+
+
+def trace_plot(ax: Axes, trace: ArrayLike, *, label: str = "log-likelihood (nats)", **options: Any) -> Line2D:
+    """Draw how an objective climbed, from the start (iteration 0) on.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw; its axes are labelled.
+    trace : array (n_iter + 1,)
+        As in ``Fit.trace`` or an estimator's ``trace_``.
+    label : str
+        Of the vertical axis.
+    **options
+        Of `matplotlib.axes.Axes.plot`.
+
+    Returns
+    -------
+    matplotlib.lines.Line2D
+
+    Raises
+    ------
+    ValueError
+        If `trace` is no sequence of numbers.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> line = trace_plot(Figure().subplots(), [-12.0, -11.2, -11.1])
+    >>> line.get_xdata().tolist()
+    [0, 1, 2]
+    """
+    values = np.asarray(trace, dtype=float)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"trace has shape {values.shape}; it must be a sequence with at least one number.")
+    look: dict[str, Any] = {"marker": "o", "markersize": 4} | options
+    (line,) = ax.plot(np.arange(values.size), values, **look)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel(label)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return line

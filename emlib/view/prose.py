@@ -1,0 +1,43 @@
+"""Numbers in the prose of a page: computed in a cell, quoted in a sentence."""
+
+from __future__ import annotations
+
+
+def quote(name: str, value: float, spec: str) -> None:
+    """Make a computed number available to the text as ``{glue:text}`name```.
+
+    It is rounded here, once, and printed with a true minus sign.
+
+    Parameters
+    ----------
+    name : str
+        What the text calls it; unique in the page.
+    value : float
+        The number.
+    spec : str
+        How it is printed, such as ``".3f"``.
+
+    Raises
+    ------
+    ValueError
+        If `spec` is no format of a number.
+
+    Examples
+    --------
+    In a notebook, ``quote("share", 35.588, ".1f")``; in its text, "a share of {glue:text}`share` %".
+    """
+    text = as_prose(value, spec)
+    from myst_nb import glue  # comes with emlib[book], and only pages need it
+
+    glue(name, text, display=False)
+
+
+def as_prose(value: float, spec: str) -> str:
+    """A number as it stands in a sentence.
+
+    Examples
+    --------
+    >>> as_prose(-1130.26396, ".3f")
+    '−1130.264'
+    """
+    return format(float(value), spec).replace("-", "−")

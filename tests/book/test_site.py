@@ -1,0 +1,144 @@
+"""The built site as files: pages there, links hold, nothing loaded from elsewhere, pictures described, pages light."""
+
+import functools
+import gzip
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from .conftest import PAGES, SITE, require_site
+
+PAGE_BUDGET = 600_000  # bytes after gzip: the page and the figures it alone shows
+RICHEST_PAGE_BUDGET = 1_500_000
+RICHEST_PAGE = "book/principles/mixtures"
+
+
+def html_files() -> list[str]:
+    """Return the site's pages, generated ones included, as paths in the site."""
+    return sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "_static" not in path.parts)
+
+
+@functools.cache
+def soup(path: str) -> BeautifulSoup:
+    """Return a parsed page of the site."""
+    return BeautifulSoup((SITE / path).read_text(encoding="utf-8"), "html.parser")
+
+
+@functools.cache
+def anchors(path: str) -> frozenset[str]:
+    """Return the places in a page that a link can lead to."""
+    tags = soup(path).find_all(lambda tag: tag.get("id") or (tag.name == "a" and tag.get("name")))
+    return frozenset(value for tag in tags for value in (tag.get("id"), tag.get("name")) if value)
+
+
+def is_external(address: str) -> bool:
+    """Tell whether an address leads to another host."""
+    return address.startswith("//") or urlsplit(address).scheme in {"http", "https", "ws", "wss"}
+
+
+def resources(path: str) -> list[str]:
+    """Return what a browser loads by itself for a page: scripts, styles, icons, pictures, media, fonts."""
+    page = soup(path)
+    found = [tag["src"] for tag in page.find_all(src=True)]
+    found += [part.split()[0] for tag in page.find_all(srcset=True) for part in tag["srcset"].split(",")]
+    found += [
+        tag["href"]
+        for tag in page.find_all("link", href=True)
+        if not {"next", "prev", "search", "index", "author", "canonical"} & set(tag.get("rel", []))
+    ]
+    found += [tag["data"] for tag in page.find_all("object", data=True)]
+    styles = [style.get_text() for style in page.find_all("style")] + [
+        tag["style"] for tag in page.find_all(style=True)
+    ]
+    return found + style_resources("\n".join(styles))
+
+
+def style_resources(css: str) -> list[str]:
+    """Return the addresses that a style sheet loads."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    return [a or b for a, b in re.findall(r"""url\(\s*['"]?([^'")]+)|@import\s+['"]([^'"]+)""", css)]
+
+
+def broken(path: str, address: str) -> bool:
+    """Tell whether an internal link of a page leads nowhere."""
+    parts = urlsplit(address)
+    if parts.scheme:  # mailto:, data:, javascript:
+        return False
+    target = (SITE / path).parent / unquote(parts.path) if parts.path else SITE / path
+    target = target.resolve()
+    if target.is_dir():
+        target /= "index.html"
+    if not target.is_file() or not target.is_relative_to(SITE.resolve()):
+        return True
+    name = target.relative_to(SITE.resolve()).as_posix()
+    return bool(parts.fragment) and target.suffix == ".html" and unquote(parts.fragment) not in anchors(name)
+
+
+def weight(path: str) -> int:
+    """Return the bytes on the wire of a page and of the figures from its notebook (not what all pages share)."""
+    figures = {
+        Path(SITE / path).parent / tag["src"]
+        for tag in soup(path).find_all("img", src=True)
+        if "_images/" in tag["src"]
+    }
+    return len(gzip.compress((SITE / path).read_bytes(), 6)) + sum(figure.stat().st_size for figure in figures)
+
+
+@pytest.fixture(autouse=True)
+def _site_is_built():
+    require_site()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_of_the_contents_exists(page):
+    assert (SITE / f"{page}.html").is_file()
+
+
+def test_no_page_outlived_the_contents():
+    pages = {path for path in html_files() if path.startswith("book/")}
+    assert pages <= {f"{page}.html" for page in PAGES}
+
+
+def test_internal_links_hold():
+    dead = [
+        f"{path}: {tag['href']}"
+        for path in html_files()
+        for tag in soup(path).find_all(href=True)
+        if not is_external(tag["href"]) and broken(path, tag["href"])
+    ]
+    assert dead == []
+
+
+def test_resources_of_pages_are_ours_and_exist():
+    wrong = [
+        f"{path}: {address}"
+        for path in html_files()
+        for address in resources(path)
+        if is_external(address) or broken(path, address)
+    ]
+    assert wrong == []
+
+
+def test_style_sheets_load_nothing_from_elsewhere():
+    wrong = [
+        f"{path.relative_to(SITE)}: {address}"
+        for path in SITE.rglob("*.css")
+        for address in style_resources(path.read_text(encoding="utf-8"))
+        if is_external(address)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_picture_is_described(page):
+    silent = [tag["src"] for tag in soup(f"{page}.html").find_all("img") if not (tag.get("alt") or "").strip()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_light(page):
+    budget = RICHEST_PAGE_BUDGET if page == RICHEST_PAGE else PAGE_BUDGET
+    assert weight(f"{page}.html") <= budget
