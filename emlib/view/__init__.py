@@ -1,7 +1,7 @@
 """Figures and explorers: what models computed, drawn.
 
->>> from emlib.view import style, figures          # doctest: +SKIP
->>> from emlib.view import Frame, Recorder, explorer  # doctest: +SKIP
+>>> from emlib.view import Frame, Recorder, explorer, figures, style
+>>> style.use()
 
 Models return numbers and never draw; this room draws and never computes. It needs matplotlib and
 ipywidgets, which come with ``pip install "emlib[book]"``; they are imported when first asked for.

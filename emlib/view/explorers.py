@@ -132,7 +132,7 @@ def explorer(
             widgets.HTML(_table(frames, names, label, columns)),
         ]
     ).add_class("em-explorer")
-    box.links = links  # a link lives as long as somebody holds it
+    box.links = links  # for who wants to take them apart
     return box
 
 

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+import emlib
+
 from .conftest import PAGES, SITE, require_site
 
 PAGE_BUDGET = 600_000  # bytes after gzip: the page and the figures it alone shows
@@ -130,6 +132,13 @@ def test_style_sheets_load_nothing_from_elsewhere():
         if is_external(address)
     ]
     assert wrong == []
+
+
+def test_every_public_name_is_on_the_api_page():
+    documented = anchors("book/appendix/api.html")
+    names = [getattr(emlib, name) for name in emlib.__all__ if isinstance(getattr(emlib, name), type)]
+    assert names
+    assert [name for name in names if f"{name.__module__}.{name.__qualname__}" not in documented] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
