@@ -13,8 +13,8 @@
 Texts are a line of Markdown. An explanation appears when its option is chosen: by CSS alone, so it also works without
 JavaScript; em-static.js reads it out to screen readers. Nothing is stored and nothing is graded.
 
-Why not a library: jupyterquiz builds its questions by JavaScript out of a code cell, so nothing is there without it, and
-says itself that its mathematics fails in JupyterLab 4; sphinx-exercise shows or hides a solution as a whole.
+Why not a library: jupyterquiz builds its questions by JavaScript out of a code cell, so nothing is there without it,
+and says itself that its mathematics fails in JupyterLab 4; sphinx-exercise shows or hides a solution as a whole.
 """
 
 import string
