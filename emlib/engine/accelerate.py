@@ -8,6 +8,7 @@ only if the objective does not fall, so the climb stays monotone whatever is pro
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -92,8 +93,10 @@ def squarem() -> Squarem:
 
 def accelerator(choice: str | Accelerator | None) -> Accelerator | None:
     """The accelerator named by `choice`: None, ``"squarem"``, or one's own object."""
-    if choice is None or not isinstance(choice, str):
-        return choice
-    if choice == "squarem":
+    if choice is None:
+        return None
+    if isinstance(choice, str) and choice == "squarem":
         return squarem()
+    if hasattr(choice, "propose") and hasattr(choice, "judge"):
+        return copy.deepcopy(choice)  # each climb has a memory of its own
     raise ValueError(f"accelerate is {choice!r}; it must be None, 'squarem' or an Accelerator.")

@@ -11,9 +11,9 @@ import functools
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,7 @@ class Rows:
         return self.n
 
     @functools.cached_property
-    def _blocks(self) -> list[Rows]:
-        if self.n <= BLOCK_ROWS:
-            return [self]
+    def _parts(self) -> list[Rows]:
         return [self._part(i, i + BLOCK_ROWS) for i in range(0, self.n, BLOCK_ROWS)]
 
     def _part(self, start: int, stop: int) -> Rows:
@@ -76,7 +74,7 @@ class Rows:
 
     def blocks(self) -> list[Rows]:
         """The table, cut into blocks of at most `BLOCK_ROWS` rows."""
-        return self._blocks
+        return [self] if self.n <= BLOCK_ROWS else self._parts
 
     def pieces(self, rows: int, batch: int) -> Iterator[FloatArray]:
         """Transposed pieces (batch, d, rows) in order; the last may be smaller.
@@ -134,7 +132,7 @@ def n_threads() -> int:
         return 1
     for name in ("EMLIB_NUM_THREADS", "OMP_NUM_THREADS"):
         setting = os.environ.get(name, "")
-        if setting.isdigit() and int(setting) > 0:
+        if setting.isascii() and setting.isdigit() and int(setting) > 0:
             return int(setting)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -152,11 +150,38 @@ def _pool(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="emlib")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+
+
 @functools.lru_cache(maxsize=1)
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Hold BLAS to one thread: our blocks are too small to share, and spinning helpers cost."""
-    return _blas().limit(limits=1, user_api="blas")
+class _OneBlasThread:
+    """Holds BLAS to one thread while any fit runs, and gives it back after the last.
+
+    The limit belongs to the whole process. Fits that overlap in time must not restore what
+    another has set, so they are counted.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.running = threading.Lock(), 0
+        self.limit: Any = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.running += 1
+            if self.running == 1:
+                self.limit = _blas().limit(limits=1, user_api="blas")
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.running -= 1
+            if self.running == 0:
+                self.limit.restore_original_limits()
+
+
+#: ``with one_blas_thread:`` because our blocks are too small to share, and spinning helpers cost.
+one_blas_thread = _OneBlasThread()

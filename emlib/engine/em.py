@@ -32,6 +32,8 @@ Stats = TypeVar("Stats")
 Reason = Literal["converged", "max_iter", "degenerate", "decreased"]
 
 EPS = float(np.finfo(float).eps)
+QUIET = 10  # so many steps within rounding, none of them growing, are an end
+PROOF = 4  # after jumps, slow directions need this many plain steps to show
 
 
 class Model(Protocol[Data, Params, Stats]):
@@ -171,7 +173,8 @@ def fit(
     max_iter : int
         Most iterations.
     tol : float
-        Stop when the *projected remaining* gain of the objective is below this many nats. EM
+        Stop when the *projected remaining* gain of the objective is below this many nats (with
+        decided labels, the last gain itself). EM
         converges linearly: with rate r (last step length over the one before) and last gain g,
         what remains is ``g r**2 / (1 - r**2)``. A small last gain alone proves nothing; neither
         does a large `tol`, since slow directions show only once the fast ones are done.
@@ -213,7 +216,7 @@ def fit(
     """
     rules = _rules(max_iter, tol, prior, latent, accelerate, callback)
     climb = _climb(model, start, rules)
-    with one_blas_thread(), progress_bar(progress, max_iter, "iteration") as tick:
+    with one_blas_thread, progress_bar(progress, max_iter, "iteration") as tick:
         params = next(climb)
         while True:
             try:
@@ -300,7 +303,9 @@ def _climb(model: Any, start: Any, rules: _Rules) -> Generator[Any, _Point, tupl
     """
     jumper = accelerator(rules.accelerate)
     monotone = getattr(model, "monotone", True) and rules.latent.climbs
-    pace = _Pace(memory=8 if jumper else 1)
+    pace = _Pace(memory=8 if jumper else 1, decided=rules.latent.temperature == 0.0)
+    proof = PROOF if jumper else 1  # plain steps in a row that must find nothing left to gain
+    found = 0
     here: _Point = yield start
     evaluations, trace, message = 1, [here.objective], here.message
     reason: Reason = "max_iter" if here.stats is not None else "degenerate"
@@ -315,7 +320,7 @@ def _climb(model: Any, start: Any, rules: _Rules) -> Generator[Any, _Point, tupl
             break
         path = [*path[-3:], flatten(image)]
 
-        jump = jumper.propose(path) if jumper else None
+        jump = jumper.propose(path) if jumper and not found else None
         jumped = False
         if jumper is not None and jump is not None:
             there = yield _project(model, rebuild(start, jump))
@@ -341,7 +346,10 @@ def _climb(model: Any, start: Any, rules: _Rules) -> Generator[Any, _Point, tupl
             if jumped:
                 pace.forget_step()
             elif rules.latent.climbs and pace.settled(path[-2], path[-1], gain, _noise(here, there), rules.tol):
-                reason = "converged"
+                found += 1
+                reason = "converged" if found == proof else reason
+            else:
+                found = 0
 
     flaw = model.flaw(here.params, here.stats) if here.stats is not None and hasattr(model, "flaw") else ""
     if flaw:
@@ -372,11 +380,16 @@ class _Pace:
     At first the steps mix fast directions with slow ones, and the rate still rises towards that
     of the slowest: it is believed once it has stopped rising. After a jump they mix again, so an
     accelerated climb believes the slowest rate among its last few measurements.
+
+    Decided labels (temperature 0) have no rate: they change or they do not. There the last gain
+    itself is compared with `tol`.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, decided: bool) -> None:
+        self.decided = decided
         self.rates: deque[float] = deque(maxlen=memory)
         self.rate = 1.0
+        self.quiet: deque[float] = deque(maxlen=QUIET)  # the last steps, while gains are only rounding
         self.forget_step()
 
     def forget_step(self) -> None:
@@ -385,8 +398,15 @@ class _Pace:
     def settled(self, before: FloatArray, after: FloatArray, gain: float, noise: float, tol: float) -> bool:
         step, last_step, last_gain = float(np.linalg.norm(after - before)), self.step, self.gain
         self.step, self.gain = step, gain
-        if step <= EPS * float(np.linalg.norm(after)):
-            return True  # a fixed point, to the last digit
+        if (np.abs(after - before) <= EPS * np.abs(after)).all():
+            return True  # a fixed point, to the last digit of every number
+        if self.decided:
+            return gain < tol
+        if abs(gain) > noise:
+            self.quiet.clear()
+        self.quiet.append(step)
+        if len(self.quiet) == QUIET and step <= self.quiet[0]:
+            return True  # jitter in the last digits: a saddle's first steps are as quiet, but they grow
         if last_step == 0.0:
             return False
         rate = step / last_step

@@ -35,7 +35,8 @@ class Statistics:
     totals : array (K, p)
         ``sum_i r_ik T(x_i)``; column 0 is the expected number of rows, N_k.
     about : array (K, d)
-        The point from which the x in T(x) was measured.
+        The point from which the x in T(x) was measured: the origin, or a component's own mean.
+        All blocks of one table agree on it; other statistics with another point do not add up.
     shared : array
         Sums over the same rows that no label touches, for families that need them.
     noise : float
@@ -48,6 +49,8 @@ class Statistics:
     noise: float = 0.0
 
     def __add__(self, other: Statistics) -> Statistics:
+        if not np.array_equal(self.about, other.about):
+            raise ValueError("the statistics were taken about different points; cut the rows with Rows.blocks().")
         totals, shared = self.totals + other.totals, self.shared + other.shared
         return Statistics(totals, self.about, shared, self.noise + other.noise)
 
@@ -176,6 +179,8 @@ def plan(n: int, K: int, p: int) -> tuple[int, int, int]:
     ((8192, 8, 6), (1512, 8, 66), (100, 1, 15))
     """
     rows = min(max(1_000_000 // (K * p), 1000), 8192) // 8 * 8
+    if p > 4000:  # only a start needs so many features at once (a fit uses differences)
+        rows = max(4_000_000 // p, 8)
     group = p if K * p * rows <= 1_050_000 else max(32, 1_000_000 // (K * rows))
     batch = min(max(1_000_000 // (p * rows), 1), 8)
     return min(rows, n), (batch if rows < n else 1), group

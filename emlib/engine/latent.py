@@ -103,8 +103,8 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
     if t == 0.0:
         np.equal(A, top, out=A)
         ties = A.sum(axis=-2, keepdims=True)
-        if ties.max() > 1.0:  # equally good labels share the row, the limit of t -> 0
-            A /= ties
+        if ties.max() > 1.0:  # of labels equally good the first is taken: a decision is one label
+            A[...] = np.where((np.cumsum(A, axis=-2) > 1.0), 0.0, A)
         return float(top.sum())
 
     # log-sum-exp (eq. 2.9): subtract the largest term first, so that nothing underflows to log 0.

@@ -150,4 +150,5 @@ class Mixture:
 
 
 def _log_weights(params: MixtureParams) -> FloatArray:
-    return np.log(params.weights)
+    with np.errstate(divide="ignore"):  # a weight of zero is allowed
+        return np.asarray(np.log(params.weights), dtype=float)

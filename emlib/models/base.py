@@ -29,7 +29,7 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
         return table
 
     def _report(self, X: Any, best: Fit[Any]) -> None:
-        """Store the outcome, all at once: nothing half-fitted is left behind on failure."""
+        """Store the outcome, once everything has succeeded: nothing half-fitted is left behind."""
         validate_data(self, X, reset=True, skip_check_array=True)
         self.log_likelihood_ = best.log_likelihood
         self.trace_ = best.trace
@@ -37,6 +37,9 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
         self.stop_reason_ = best.reason
         self.converged_ = best.converged
         self.starts_ = best.starts
+
+    def _warn(self, best: Fit[Any]) -> None:
+        """Say that a fit ended badly; last of all, for a warning may be turned into an error."""
         name = type(self).__name__
         if best.reason == "max_iter":
             warnings.warn(

@@ -34,15 +34,20 @@ def check_table(X: Any) -> Numeric:
     """
     if issparse(X):
         raise TypeError("X is a sparse matrix; a dense array is needed, X.toarray() for instance.")
-    X = check_array(
-        X,
-        dtype=[np.float64, np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8, np.uint16, np.uint32],
-        ensure_all_finite=False,
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-    )
+    try:
+        X = check_array(
+            X,
+            dtype=[np.float64, np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8, np.uint16, np.uint32],
+            ensure_all_finite=False,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+        )
+    except ValueError as problem:
+        if "could not convert" in str(problem) or "inhomogeneous" in str(problem):
+            raise ValueError(f"X is not a table of numbers: {problem}.") from None
+        raise
     if X.ndim != 2:
         hint = " (Reshape your data with X.reshape(-1, 1) if it is one column)" if X.ndim == 1 else ""
         raise ValueError(f"X has {X.ndim} dimension(s) where it must have 2, rows and columns{hint}.")
@@ -97,7 +102,10 @@ def check_real(name: str, value: Any, least: float = 0.0) -> float:
 
 def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
     """`value` as a finite float array of exactly this shape."""
-    array = np.asarray(value, dtype=float)
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {value!r}; it must be an array of numbers of shape {shape}.") from None
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; it must have shape {shape}.")
     if not np.isfinite(array).all():
@@ -108,9 +116,9 @@ def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
 def check_weights(name: str, value: Any, K: int) -> FloatArray:
     """`value` as K weights that are not negative and sum to one."""
     weights = check_shape(name, value, (K,))
-    if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-8:
+    if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-6:
         raise ValueError(f"{name} is {weights.tolist()}; weights must not be negative and must sum to 1.")
-    return weights
+    return weights / weights.sum()  # to the last digit, and a copy: the user's array stays the user's
 
 
 def generator(random_state: Any) -> np.random.Generator:

@@ -41,7 +41,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
     max_iter : int
         Most iterations of one start.
     tol : float
-        Stop when the inertia can fall by less than `tol` times the mean variance of the columns.
+        Stop when an iteration lowers the inertia by less than `tol` times the mean variance of the
+        columns.
     random_state : None, int, Generator or RandomState
         Seed of the starts.
 
@@ -96,30 +97,34 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
             raise ValueError(f"X has n_samples={len(table)} rows, fewer than n_clusters={K}.")
         origin = table.mean(axis=0, dtype=float)
         rows = Rows(table, origin)
-        model = Mixture(Centres(), fixed_weights=np.full(K, 1.0 / K))
+        # In units of the data's own spread, so that the size of the numbers does not matter.
+        variance = float((rows.scale**2).mean()) or 1.0
+        model = Mixture(Centres(variance), fixed_weights=np.full(K, 1.0 / K))
         best = em.search(
             model,
             rows,
             (MixtureParams(np.full(K, 1.0 / K), CentreParams(c - origin)) for c in self._starts(table, K)),
             max_iter=max_iter,
-            tol=0.5 * tol * float((rows.scale**2).mean()),
+            tol=0.5 * tol,
             latent=HARD,
             executor=threads(),
         )
         centres = best.params.components.means + origin
         labels, inertia = _nearest(table, centres)
-        variance = max(inertia, np.finfo(float).tiny) / table.size
+        best_variance = max(inertia, np.finfo(float).tiny) / table.size
         self._report(X, best)
         self.cluster_centers_, self.labels_, self.inertia_ = centres, labels, inertia
-        self.log_likelihood_ = -0.5 * table.size * (LOG_2PI + np.log(variance) + 1.0) - len(table) * np.log(K)
+        self.log_likelihood_ = -0.5 * table.size * (LOG_2PI + np.log(best_variance) + 1.0) - len(table) * np.log(K)
+        constant = 0.5 * table.size * (LOG_2PI + np.log(variance)) + len(table) * np.log(K)
+        self.trace_ = variance * (best.trace + constant)
+        self._warn(best)
         used = len(np.unique(labels))
         if used < K:
             warnings.warn(
-                f"KMeans filled only {used} of {K} clusters: X has too few different rows.",
+                f"KMeans filled only {used} of {K} clusters; X may have too few different rows.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.trace_ = best.trace + 0.5 * table.size * LOG_2PI + len(table) * np.log(K)
         return self
 
     def _starts(self, X: Numeric, K: int) -> Iterator[FloatArray]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from sklearn.base import DensityMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ..engine import em, families
@@ -102,17 +104,20 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         best = em.search(model, rows, starts, prior=self._own_prior(table.shape[1], origin), **options)
         if not np.isfinite(best.log_likelihood):
             raise ValueError(f"{type(self).__name__} has no finite start: {best.message}")
+        params, n = best.params, len(table)
         self._report(X, best)
-        self.weights_ = best.params.weights
-        self._store(best.params.components, origin)
-        self._n, self.lower_bound_ = len(table), best.log_likelihood / len(table)
+        self.weights_ = params.weights
+        self._store(params.components, origin)
+        self.lower_bounds_ = (best.trace[1:] / n).tolist()
+        self.lower_bound_ = best.log_likelihood / n
+        self._warn(best)
         return self
 
     def _options(self, n: int) -> dict[str, Any]:
         K = check_whole("n_components", self.n_components, 1)
         if n < K:
             raise ValueError(f"X has n_samples={n} rows, fewer than n_components={K}.")
-        if self.init_params not in INIT_PARAMS:
+        if not (isinstance(self.init_params, str) and self.init_params in INIT_PARAMS):
             raise ValueError(f"init_params is {self.init_params!r}; it must be one of {', '.join(INIT_PARAMS)}.")
         check_whole("n_init", self.n_init, 1)
         return {
@@ -143,15 +148,31 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             return None
         if not isinstance(prior, MixturePrior):
             raise ValueError(f"prior is {prior!r}; it must be None or an emlib.engine.mixture.MixturePrior.")
-        components = prior.components
-        if components is not None:
-            components.check(d)
-            components = components.moved(origin) if hasattr(components, "moved") else components
-        return MixturePrior(prior.weights, components)
+        weights = np.asarray(prior.weights)
+        fits = weights.shape in ((), (self.n_components,)) and weights.dtype.kind in "if"
+        if not fits or not (weights >= 1).all():
+            raise ValueError(
+                f"prior has the weights {prior.weights!r}; they must be one number, or one for each component, "
+                "and 1 or above (below 1 the prior has no maximum)."
+            )
+        components: Any = prior.components
+        expected: Any = self._family(d).prior_type
+        if components is None:
+            return prior
+        if not isinstance(components, expected):
+            raise ValueError(f"prior has components {components!r}; {type(self).__name__} needs a {expected.__name__}.")
+        components.check(d)
+        return MixturePrior(prior.weights, components.moved(origin) if hasattr(components, "moved") else components)
 
     def _starts(self, model: Mixture, rows: Rows) -> Iterator[MixtureParams]:
-        if getattr(self, "warm_start", False) and hasattr(self, "weights_"):
-            yield MixtureParams(self.weights_, self._stored(rows.origin))
+        if self.warm_start and hasattr(self, "weights_"):
+            fitted = (len(self.weights_), self.n_features_in_)
+            if fitted != (self.n_components, rows.d):
+                raise ValueError(
+                    f"warm_start needs the last fit's {fitted[0]} components and {fitted[1]} columns, "
+                    f"but {self.n_components} components and {rows.d} columns were given."
+                )
+            yield MixtureParams(self._weights_at_start(self.weights_), self._stored(rows.origin))
             return
         rng = generator(self.random_state)
         for _ in range(self.n_init):
@@ -166,7 +187,9 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         if self.init_params == "random":
             return model.from_responsibilities(rows, Random(K, rng), K)
         if self.init_params == "kmeans":
-            labels = KMeans(K, random_state=rng).fit(rows.X).labels_
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # too few different rows will show by themselves
+                labels = KMeans(K, random_state=rng).fit(rows.X).labels_
             return model.from_responsibilities(rows, OneHot(labels, K, self._soften), K)
         pick = kmeans_plus_plus if self.init_params == "k-means++" else random_rows
         whole = model.from_responsibilities(rows, np.ones((rows.n, 1)), 1)

@@ -24,7 +24,7 @@ def quote(name: str, value: float, spec: str) -> None:
 
     Examples
     --------
-    In a notebook, ``quote("share", 35.588, ".1f")``; in its text, "a share of {glue:text}`share` %".
+    In a notebook, ``quote("share", 35.588, ".1f")``; in its text, ``a share of {glue:text}`share` %``.
     """
     text = as_prose(value, spec)
     from myst_nb import glue  # comes with emlib[book], and only pages need it

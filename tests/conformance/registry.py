@@ -1,6 +1,6 @@
 """Every model of emlib, with what the conformance suite needs to try it.
 
-A new model adds one `Case`. `test_registry.py` fails while a family or a model has none.
+A new model adds one `Case`. `test_conformance.py` fails while a family or a model has none.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.datasets import load_iris
 
@@ -67,12 +68,49 @@ def test_many_starts():
     assert many.inertia_ <= np.median(one)
 
 
-def test_classification_likelihood():
+@pytest.mark.parametrize("K", [1, 3])
+def test_classification_likelihood(K):
     X = np.random.default_rng(0).normal(0, 2, (1000, 2))
-    fitted = KMeans(1).fit(X)
-    from scipy.stats import norm
+    fitted = KMeans(K, random_state=0).fit(X)
+    away = X - fitted.cluster_centers_[fitted.labels_]
+    expected = norm(0, np.sqrt((away**2).mean())).logpdf(away).sum() + 1000 * np.log(1 / K)
+    assert fitted.log_likelihood_ == pytest.approx(expected)
 
-    assert fitted.log_likelihood_ == pytest.approx(norm(X.mean(axis=0), np.sqrt(X.var(axis=0).mean())).logpdf(X).sum())
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-3, 1e6])
+def test_units_change_nothing(unit):
+    start = kmeans_plus_plus(IRIS, 8, np.random.default_rng(0))
+    plain, scaled = KMeans(8, init=start).fit(IRIS), KMeans(8, init=start * unit).fit(IRIS * unit)
+    assert scaled.n_iter_ == plain.n_iter_
+    assert scaled.inertia_ == pytest.approx(plain.inertia_ * unit**2, rel=1e-9)
+    np.testing.assert_array_equal(scaled.labels_, plain.labels_)
+
+
+def test_ties_are_decided():
+    fitted = KMeans(2, init=[[0.0], [2.0]], tol=0.0).fit([[0.0], [1.0], [2.0]])
+    assert fitted.inertia_ == pytest.approx(0.5)
+    grid = np.array([[i, j] for i in range(4) for j in range(4)], dtype=float)
+    for seed in range(20):
+        start = kmeans_plus_plus(grid, 3, np.random.default_rng(seed))
+        ours = KMeans(3, init=start, tol=0.0).fit(grid)
+        for k in range(3):
+            np.testing.assert_allclose(ours.cluster_centers_[k], grid[ours.labels_ == k].mean(axis=0))
+
+
+def test_it_does_not_stop_before_a_late_change():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(0, 1, (300, 3)) + rng.normal(0, 1, (5, 3))[rng.integers(5, size=300)]
+        start = kmeans_plus_plus(X, 5, rng)
+        ours, theirs = KMeans(5, init=start).fit(X), SklearnKMeans(5, init=start, n_init=1).fit(X)
+        assert ours.inertia_ <= theirs.inertia_ + 1e-3
+
+
+def test_greedy_starts_are_better_than_one_draw():
+    centres = np.array([[i, j] for i in range(3) for j in range(3)], dtype=float) * 10
+    X = np.repeat(centres, 30, axis=0) + np.random.default_rng(0).normal(0, 0.1, (270, 2))
+    found = [len(np.unique(np.round(kmeans_plus_plus(X, 9, np.random.default_rng(s)), -1), axis=0)) for s in range(30)]
+    assert np.mean(found) > 8.9
 
 
 @pytest.mark.parametrize(

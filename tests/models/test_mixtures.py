@@ -18,8 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import emlib
 from emlib import BernoulliMixture, BinomialMixture, GaussianMixture, KMeans, MultinomialMixture, PoissonMixture
 from emlib.data import fetal_lamb, galaxies, old_faithful, pbmc, penguins, times_deaths
-from emlib.engine.families import GammaPrior, NormalInverseWishart
-from emlib.engine.mixture import MixturePrior
+from emlib.engine.families import GammaPrior, Gaussian, NormalInverseWishart
+from emlib.engine.mixture import Mixture, MixturePrior
 
 IRIS = load_iris().data
 
@@ -136,6 +136,8 @@ def test_equals_scikit_learn_from_the_same_start(data, shape, n):
 def test_lower_bound_belongs_to_the_final_parameters():
     mixture = GaussianMixture(2, random_state=0).fit(IRIS)
     assert mixture.lower_bound_ == pytest.approx(mixture.score(IRIS), rel=1e-12)
+    assert mixture.lower_bounds_[-1] == mixture.lower_bound_
+    assert len(mixture.lower_bounds_) == mixture.n_iter_
     assert mixture.lower_bound_ * len(IRIS) == pytest.approx(mixture.log_likelihood_)
 
 
@@ -179,6 +181,63 @@ def test_warm_start_goes_on():
         second = mixture.fit(IRIS).log_likelihood_
     assert second > first
     assert mixture.trace_[0] == pytest.approx(first, rel=1e-12)
+
+
+def test_warm_start_checks_what_it_starts_from():
+    mixture = GaussianMixture(3, warm_start=True, random_state=0).fit(IRIS)
+    with pytest.raises(ValueError, match="the last fit's 3 components and 4 columns, but 2 components"):
+        mixture.set_params(n_components=2).fit(IRIS)
+    with pytest.raises(ValueError, match="but 3 components and 2 columns were given"):
+        mixture.set_params(n_components=3).fit(IRIS[:, :2])
+
+
+def test_weights_given_are_copied_and_normalised():
+    given = np.array([0.5, 0.5 + 9e-9])
+    coins = BinomialMixture(2, n_trials=10, fix_weights=True, weights_init=given, random_state=0).fit([[5], [9], [8]])
+    assert coins.weights_.sum() == pytest.approx(1.0, abs=1e-15)
+    assert coins.weights_ is not given
+    thirds = np.full(3, 1 / 3, dtype=np.float32)
+    assert GaussianMixture(3, weights_init=thirds, random_state=0).fit(IRIS).converged_
+
+
+def test_equal_random_states_give_equal_fits():
+    fits = [GaussianMixture(3, init_params="random", random_state=np.random.RandomState(5)).fit(IRIS) for _ in range(2)]
+    np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
+
+
+def test_start_from_kmeans_is_its_labels():
+    mixture = GaussianMixture(3, max_iter=1, tol=0.0, random_state=np.random.default_rng(3))
+    with pytest.warns(ConvergenceWarning):
+        mixture.fit(IRIS)
+    labels = KMeans(3, random_state=np.random.default_rng(3)).fit(IRIS).labels_
+    model, origin = Mixture(Gaussian(1e-6)), IRIS.mean(axis=0)
+    start = model.from_responsibilities(IRIS - origin, np.eye(3)[labels], 3)
+    assert mixture.trace_[0] == pytest.approx(model.e_step(IRIS - origin, start)[1], rel=1e-12)
+
+
+def test_nothing_is_half_fitted_when_warnings_are_errors():
+    mixture = GaussianMixture(3, max_iter=1, tol=0.0, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ConvergenceWarning):
+            mixture.fit(IRIS)
+    assert mixture.predict(IRIS).shape == (150,)  # whole, though it complained
+
+
+@pytest.mark.parametrize(
+    ("prior", "sentence"),
+    [
+        (MixturePrior(1.0, GammaPrior(2.0)), "GaussianMixture needs a NormalInverseWishart"),
+        (MixturePrior(1.0, 3), "prior has components 3; GaussianMixture needs"),
+        (MixturePrior("a"), "prior has the weights 'a'; they must be one number"),
+        (MixturePrior(np.ones(5)), "prior has the weights .*one for each component"),
+        (MixturePrior(0.5), r"prior has the weights 0\.5; .* 1 or above"),
+        (MixturePrior(float("nan")), "prior has the weights nan"),
+    ],
+)
+def test_priors_that_do_not_fit(prior, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        GaussianMixture(2, prior=prior).fit(IRIS)
 
 
 def test_pickle_clone_and_data_frames():
@@ -230,7 +289,7 @@ def test_prior_does_not_mind_where_the_data_are():
 BAD_TABLES = [
     (np.array([[1.0, np.nan], [0.0, 1.0]]), "X holds NaN in row 0, column 1; every value must be a finite number"),
     (np.array([[1.0, 0.0], [np.inf, 1.0]]), "X holds inf in row 1, column 0"),
-    ([["a", "b"], ["c", "d"]], "could not convert string to float|dtype='numeric' is not compatible"),
+    ([["a", "b"], ["c", "d"]], "X is not a table of numbers: could not convert string to float: 'a'"),
     (np.empty((0, 2)), r"X has 0 sample\(s\)|0 sample"),
     (np.empty((3, 0)), r"X has 0 feature\(s\) \(shape=\(3, 0\)\) while a minimum of 1 is required"),
     (np.zeros((2, 2, 2)), r"X has 3 dimension\(s\) where it must have 2, rows and columns\."),
@@ -269,6 +328,8 @@ BAD_PARAMETERS = [
     ({"weights_init": [0.5, 0.6]}, r"weights_init is \[0\.5, 0\.6\]; weights must not be negative and must sum to 1"),
     ({"weights_init": [1.0]}, r"weights_init has shape \(1,\); it must have shape \(2,\)"),
     ({"means_init": np.zeros((2, 3))}, r"means_init has shape \(2, 3\); it must have shape \(2, 4\)"),
+    ({"means_init": "first"}, r"means_init is 'first'; it must be an array of numbers of shape \(2, 4\)"),
+    ({"init_params": np.zeros(2)}, "init_params is array"),
     ({"means_init": np.full((2, 4), np.nan)}, "means_init holds a value that is not a finite number"),
     ({"precisions_init": np.zeros((2, 4, 4))}, "precisions_init holds a matrix that is not symmetric, positive"),
 ]

@@ -71,7 +71,7 @@ def test_thirty_frames_are_light_on_the_wire(faithful):
 
 
 def test_equal_figures_are_equal_bytes():
-    for draw in (picture.svg, picture.png, picture.address):
+    for draw in (picture.svg, picture.bitmap, picture.address):
         assert draw(bar(3)) == draw(bar(3))
         assert draw(bar(3)) != draw(bar(4))
 
@@ -94,22 +94,21 @@ def test_references_inside_the_svg_hold(faithful):
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', text)) == set(ids)
 
 
-def test_crowded_figure_becomes_a_small_png():
+def test_crowded_figure_becomes_a_small_bitmap():
     figure = Figure()
     figure.subplots().scatter(*np.random.default_rng(0).random((2, 4000)), c=np.linspace(0, 1, 4000))
     address = picture.address(figure)
-    assert address.startswith("data:image/png;base64,")
-    assert len(picture.png(figure)) < 100_000
+    assert address.startswith("data:image/webp;base64,")
+    assert len(picture.bitmap(figure)) < 100_000
 
 
-def test_png_keeps_few_colours_and_stands_on_white():
+def test_bitmap_keeps_few_colours_and_stands_on_white():
     clear = io.BytesIO()
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(clear, "PNG")
-    image = Image.open(io.BytesIO(picture.png(clear.getvalue()))).convert("RGB")
+    image = Image.open(io.BytesIO(picture.bitmap(clear.getvalue()))).convert("RGB")
     assert image.getcolors() == [(64, (255, 255, 255))]
-    drawn = Image.open(io.BytesIO(picture.png(bar(1))))
-    assert drawn.mode == "P"
-    assert len(drawn.convert("RGB").getcolors()) <= picture.PNG_COLORS
+    drawn = Image.open(io.BytesIO(picture.bitmap(bar(1)))).convert("RGB")
+    assert 2 < len(drawn.getcolors()) <= picture.BITMAP_COLORS
 
 
 def test_what_is_no_picture_is_refused():

@@ -20,6 +20,11 @@ NO_EVIDENCE = 1e-200  # expected counts below this are crumbs of rounding, not d
 class Family(Protocol[P]):
     """What a mixture asks of its components. Arrays of components have K rows."""
 
+    @property
+    def prior_type(self) -> type:
+        """The class of its conjugate prior."""
+        ...
+
     def n_features(self, d: int) -> int:
         """Length p of T(x) for d columns."""
         ...

@@ -28,6 +28,11 @@ class Centres(Linear):
 
     variance: float = 1.0
 
+    @property
+    def prior_type(self) -> type:
+        """None: the prior of a centre is flat."""
+        return type(None)
+
     def natural(self, params: CentreParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w - m'm / 2 s2, m / s2]``."""
         first = log_weights - 0.5 * np.einsum("kd,kd->k", params.means, params.means) / self.variance

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from ..blocks import Rows
+from ..em import EPS
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import Linear, with_starved
@@ -22,10 +23,11 @@ class _OfCounts(Linear):
         """Terms of the log density that no parameter touches: X (..., d, rows) to (..., rows)."""
         raise NotImplementedError
 
-    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows) -> Natural:
+    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: float = 0.0) -> Natural:
         """Natural parameters [first, slope], with the base measure of the rows, summed once."""
         total = rows.once(self, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
-        return Natural(np.concatenate([first[:, None], slope], axis=1), base=self.log_base, base_total=total)
+        eta = np.concatenate([first[:, None], slope], axis=1)
+        return Natural(eta, base=self.log_base, base_total=total, noise=noise)
 
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
@@ -56,6 +58,11 @@ class GammaPrior:
 class Poisson(_OfCounts):
     """Independent Poisson counts in each column."""
 
+    @property
+    def prior_type(self) -> type:
+        """`GammaPrior`."""
+        return GammaPrior
+
     def natural(self, params: PoissonParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w - sum of rates, log rate]``."""
         first = log_weights - params.rates.sum(axis=1)
@@ -70,8 +77,9 @@ class Poisson(_OfCounts):
         if prior is None:
             totals = with_starved(stats.totals)
             return PoissonParams(totals[:, 1:] / totals[:, :1])
-        events = np.maximum(stats.totals[:, 1:] + (prior.shape - 1.0), 0.0)
-        return PoissonParams(events / (stats.totals[:, :1] + prior.rate))
+        totals = with_starved(stats.totals) if prior.rate == 0 else stats.totals  # a flat prior fills nothing in
+        events = np.maximum(totals[:, 1:] + (prior.shape - 1.0), 0.0)
+        return PoissonParams(events / (totals[:, :1] + prior.rate))
 
     def draw(self, stats: Statistics, prior: GammaPrior, rng: np.random.Generator) -> PoissonParams:
         """From the gamma posterior."""
@@ -114,11 +122,19 @@ class Binomial(_OfCounts):
 
     n_trials: FloatArray
 
+    @property
+    def prior_type(self) -> type:
+        """`BetaPrior`."""
+        return BetaPrior
+
     def natural(self, params: BinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w + sum of n log(1 - p), log p - log(1 - p)]`` (eq. 1.1)."""
         failure = _log(1.0 - params.probs)
         first = log_weights + failure @ self.n_trials
-        return self._natural(first, _log(params.probs) - failure, rows)
+        slope = _log(params.probs) - failure
+        # At p = 1 numbers near 700 cancel; the loop must not take their rounding for a fall.
+        noise = EPS * float(((np.abs(failure) + np.abs(slope)) @ self.n_trials).max())
+        return self._natural(first, slope, rows, noise)
 
     def log_base(self, X: FloatArray) -> FloatArray:
         """Log of the binomial coefficients."""
@@ -129,9 +145,10 @@ class Binomial(_OfCounts):
         """Expected successes over expected trials, or its maximum a posteriori."""
         if prior is None:
             totals = with_starved(stats.totals)
-            return BinomialParams(totals[:, 1:] / (totals[:, :1] * self.n_trials))
-        successes = np.maximum(stats.totals[:, 1:] + (prior.a - 1.0), 0.0)
-        failures = np.maximum(stats.totals[:, :1] * self.n_trials - stats.totals[:, 1:] + (prior.b - 1.0), 0.0)
+            return BinomialParams(np.minimum(totals[:, 1:] / (totals[:, :1] * self.n_trials), 1.0))
+        totals = with_starved(stats.totals) if prior.a == prior.b == 1 else stats.totals
+        successes = np.maximum(totals[:, 1:] + (prior.a - 1.0), 0.0)
+        failures = np.maximum(totals[:, :1] * self.n_trials - totals[:, 1:] + (prior.b - 1.0), 0.0)
         return BinomialParams(successes / (successes + failures))
 
     def draw(self, stats: Statistics, prior: BetaPrior, rng: np.random.Generator) -> BinomialParams:
@@ -178,6 +195,11 @@ class Multinomial(_OfCounts):
     """
 
     total: int = 100
+
+    @property
+    def prior_type(self) -> type:
+        """`DirichletPrior`."""
+        return DirichletPrior
 
     def natural(self, params: MultinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w, log probs]``."""

@@ -79,6 +79,11 @@ class GaussianShape:
     reg_covar: float = 0.0
 
     @property
+    def prior_type(self) -> type:
+        """`NormalInverseWishart`."""
+        return NormalInverseWishart
+
+    @property
     def monotone(self) -> bool:
         """A variance floor is not a maximiser, so that the likelihood may fall a little."""
         return self.reg_covar == 0.0
@@ -132,12 +137,13 @@ class GaussianShape:
     def flaw(self, params: GaussianParams, stats: Statistics) -> str:
         """Name a component that has collapsed where the data have not.
 
-        Its variance in some direction has fallen to the floor (to rounding, without one), while
-        the data spread in that direction: the spike of the singularity trap.
+        In some direction nothing is left of its variance but the floor (or rounding, without
+        one), while the data spread there: the spike of the singularity trap. A component that is
+        honestly narrower than the floor keeps some variance of its own, and is none.
         """
-        for k, (width, data) in enumerate(self._widths(params, stats)):
-            floor = max(self.reg_covar, 1e-14 * data)
-            if width - self.reg_covar <= floor and data > 100 * floor:
+        for k, (widths, data) in enumerate(self._widths(params, stats)):
+            nothing = np.maximum(0.01 * self.reg_covar, 1e-22 * data)
+            if ((widths - self.reg_covar <= nothing) & (data > 100 * np.maximum(self.reg_covar, nothing))).any():
                 return (
                     f"component {k} has collapsed: it holds {stats.counts[k]:.3g} rows and has no width left in "
                     "one direction, so its likelihood can grow without bound."
@@ -186,8 +192,8 @@ class GaussianShape:
         """Deviations from the mean, one row for each label."""
         raise NotImplementedError
 
-    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
-        """For each component its least variance, and that of the data in the same direction."""
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
+        """For each component its variances along some directions, and those of the data along the same."""
         raise NotImplementedError
 
 
@@ -226,9 +232,20 @@ def positive(variances: FloatArray) -> FloatArray:
     return variances
 
 
-def noise_of(condition: FloatArray, special: Mapping[int, Special]) -> float:
-    """Rounding error per row of the components evaluated in expanded form."""
-    return 0.25 * EPS * max((float(c) for k, c in enumerate(condition) if k not in special), default=0.0)
+def reach(rows: Rows, means: FloatArray) -> FloatArray:
+    """How far from the origin numbers lie (K, d): the rows', or a mean's if it is further.
+
+    (A single row to be predicted may lie at the origin of its own; the means still lie far.)
+    """
+    return np.maximum(rows.scale, np.abs(means))
+
+
+def noise_of(condition: FloatArray, special: Mapping[int, Special], constant: FloatArray) -> float:
+    """Rounding error per row: of the expanded form, of differences, and of the sum."""
+    expanded = max((float(c) for k, c in enumerate(condition) if k not in special), default=0.0)
+    whitened = max((float(condition[k]) for k in special), default=0.0)
+    largest = float(np.abs(constant[np.isfinite(constant)]).max(initial=0.0))
+    return EPS * (0.25 * expanded + 4.0 * np.sqrt(whitened) + 4.0 * largest)
 
 
 def wishart(scatter: FloatArray, dof: float, rng: np.random.Generator) -> FloatArray:

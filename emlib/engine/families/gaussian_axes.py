@@ -8,7 +8,7 @@ from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, NO_EVIDENCE, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, split
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split
 
 
 class DiagonalGaussian(GaussianShape):
@@ -33,7 +33,7 @@ class DiagonalGaussian(GaussianShape):
         """Natural parameters from precisions (K, d)."""
         d = means.shape[1]
         constant = log_weights - 0.5 * (d * LOG_2PI - np.log(precision).sum(axis=1))
-        condition = precision @ rows.scale**2
+        condition = np.einsum("kd,kd->k", precision, reach(rows, means) ** 2)
         special: dict[int, Special] = {
             int(k): WhitenedAxes(means[k], precision[k], float(constant[k]), self)
             for k in np.flatnonzero(~(condition <= UNSAFE))
@@ -41,7 +41,7 @@ class DiagonalGaussian(GaussianShape):
         pull = precision * means
         first = constant - 0.5 * np.einsum("ki,ki->k", pull, means)
         eta = np.concatenate([first[:, None], pull, self._quadratic(precision)], axis=1)
-        return Natural(eta, special, noise=noise_of(condition, special))
+        return Natural(eta, special, noise=noise_of(condition, special, constant))
 
     def _quadratic(self, precision: FloatArray) -> FloatArray:
         return -0.5 * precision
@@ -94,11 +94,10 @@ class DiagonalGaussian(GaussianShape):
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         return np.sqrt(params.covariances[labels]) * rng.standard_normal((len(labels), params.means.shape[1]))
 
-    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         N, shift, second = split(self._from_origin(stats).totals.sum(axis=0)[None], params.means.shape[1])
         data = (second / N[:, None] - self._squares(shift, shift))[0]
-        thinnest = (params.covariances / np.maximum(data, np.finfo(float).tiny)).argmin(axis=1)
-        return [(float(v[j]), float(data[j])) for v, j in zip(params.covariances, thinnest, strict=True)]
+        return [(variances, data) for variances in params.covariances]
 
 
 class SphericalGaussian(DiagonalGaussian):
@@ -152,8 +151,8 @@ class SphericalGaussian(DiagonalGaussian):
         sd = np.sqrt(params.covariances[labels])[:, None]
         return sd * rng.standard_normal((len(labels), params.means.shape[1]))
 
-    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         d = params.means.shape[1]
         N, shift, second = split(self._from_origin(stats).totals.sum(axis=0)[None], d)
-        data = float((second / N[:, None] - self._squares(shift, shift))[0, 0]) / d
-        return [(float(v), data) for v in params.covariances]
+        data = (second / N[:, None] - self._squares(shift, shift))[0] / d
+        return [(np.array([variance]), data) for variance in params.covariances]

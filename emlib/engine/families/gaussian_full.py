@@ -8,7 +8,7 @@ from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, Whitened, upper
 from ..latent import FloatArray
 from .base import LOG_2PI, NO_EVIDENCE, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, split, symmetric, whitener, wishart
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, reach, split, symmetric, whitener, wishart
 
 LARGE = 64  # columns beyond which differences are also faster than features
 
@@ -37,7 +37,8 @@ class Gaussian(GaussianShape):
         precision = W.swapaxes(1, 2) @ W
         constant = log_weights - 0.5 * (d * LOG_2PI + log_det)
 
-        condition = np.einsum("kij,i,j->k", np.abs(precision), rows.scale, rows.scale)
+        far = reach(rows, means)
+        condition = np.einsum("kij,ki,kj->k", np.abs(precision), far, far)
         unsafe = range(K) if d > LARGE else np.flatnonzero(~(condition <= UNSAFE))
         special: dict[int, Special] = {int(k): Whitened(means[k], W[k], float(constant[k])) for k in unsafe}
 
@@ -46,7 +47,7 @@ class Gaussian(GaussianShape):
         quadratic = np.where(i == j, -0.5, -1.0) * precision[:, i, j]
         first = constant - 0.5 * np.einsum("ki,ki->k", pull, means)
         eta = np.concatenate([first[:, None], pull, quadratic], axis=1)
-        return Natural(eta, special, noise=noise_of(condition, special))
+        return Natural(eta, special, noise=noise_of(condition, special, constant))
 
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
@@ -98,10 +99,10 @@ class Gaussian(GaussianShape):
         chol = np.linalg.cholesky(params.covariances)
         return np.einsum("nij,nj->ni", chol[labels], rng.standard_normal((len(labels), chol.shape[1])))
 
-    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         d = params.means.shape[1]
         N, shift, second = split(self._from_origin(stats).totals.sum(axis=0)[None], d)
         spread = symmetric(second, d)[0] / N[0] - np.outer(shift[0], shift[0])
         variances, directions = np.linalg.eigh(params.covariances)
-        data = np.einsum("ki,ij,kj->k", directions[:, :, 0], spread, directions[:, :, 0])
-        return list(zip(variances[:, 0], data, strict=True))
+        data = np.einsum("kia,ij,kja->ka", directions, spread, directions)
+        return list(zip(variances, data, strict=True))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..blocks import Rows
-from ..em import EPS
 from ..kernel import Natural, Statistics, Whitened, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, Linear, counts_of, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, positive, split, whitener, wishart
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split, whitener, wishart
 from .gaussian_axes import SphericalGaussian
 from .gaussian_full import Gaussian
 
@@ -30,7 +29,8 @@ class TiedGaussian(Linear, GaussianShape):
         W, log_det = whitener(params.covariances[None])
         W, constant = W[0], -0.5 * (d * LOG_2PI + float(log_det[0]))
         precision = W.T @ W
-        condition = float(np.einsum("ij,i,j", np.abs(precision), rows.scale, rows.scale))
+        far = reach(rows, means).max(axis=0)
+        condition = float(np.einsum("ij,i,j", np.abs(precision), far, far))
         pull = means @ precision
         eta = np.concatenate([(log_weights - 0.5 * np.einsum("ki,ki->k", pull, means))[:, None], pull], axis=1)
         if not condition <= UNSAFE:
@@ -42,7 +42,8 @@ class TiedGaussian(Linear, GaussianShape):
             return constant - 0.5 * np.einsum("nib,nib->nb", Z, Z)
 
         total = len(rows) * constant - 0.5 * float((precision * self.shared(rows)).sum())
-        return Natural(eta, base=base, base_total=total, noise=0.25 * EPS * condition)
+        noise = noise_of(np.array([condition]), {}, np.array([constant]))
+        return Natural(eta, base=base, base_total=total, noise=noise)
 
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
@@ -85,7 +86,7 @@ class TiedGaussian(Linear, GaussianShape):
         chol = np.linalg.cholesky(params.covariances)
         return rng.standard_normal((len(labels), len(chol))) @ chol.T
 
-    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         return []  # a width that all components share cannot collapse on one of them
 
 
@@ -101,7 +102,7 @@ class TiedSphericalGaussian(Linear, GaussianShape):
         means, d = params.means, params.means.shape[1]
         variance = float(positive(np.atleast_1d(params.covariances))[0])
         constant = -0.5 * d * (LOG_2PI + np.log(variance))
-        condition = float((rows.scale**2).sum()) / variance
+        condition = float((reach(rows, means).max(axis=0) ** 2).sum()) / variance
         first = log_weights - 0.5 * np.einsum("ki,ki->k", means, means) / variance
         eta = np.concatenate([first[:, None], means / variance], axis=1)
         if not condition <= UNSAFE:
@@ -114,7 +115,8 @@ class TiedSphericalGaussian(Linear, GaussianShape):
             return constant - 0.5 * np.einsum("nib,nib->nb", X, X) / variance
 
         total = len(rows) * constant - 0.5 * float(self.shared(rows)) / variance
-        return Natural(eta, base=base, base_total=total, noise=0.25 * EPS * condition)
+        noise = noise_of(np.array([condition]), {}, np.array([constant]))
+        return Natural(eta, base=base, base_total=total, noise=noise)
 
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
@@ -156,5 +158,5 @@ class TiedSphericalGaussian(Linear, GaussianShape):
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         return np.sqrt(params.covariances) * rng.standard_normal((len(labels), params.means.shape[1]))
 
-    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[float, float]]:
+    def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         return []
