@@ -79,11 +79,12 @@ def test_equal_figures_are_equal_bytes():
 def test_short_svg_draws_what_matplotlib_draws(faithful):
     """Every point is still there, at its place."""
     figure = faithful[-1]
+    text = picture.svg(figure)  # first: the layout settles when the figure is drawn
     points = figure.axes[0].collections[0]
     places = figure.axes[0].transData.transform(points.get_offsets()) * 72 / figure.dpi
     height = figure.get_figheight() * 72
     expected = sorted((round(x, 1), round(height - y, 1)) for x, y in places)
-    dots = sorted((float(x), float(y)) for x, y in re.findall(r"M([\d.]+) ([\d.]+)h0", picture.svg(figure)))
+    dots = sorted((float(x), float(y)) for x, y in re.findall(r"M([\d.]+) ([\d.]+)h0", text))
     np.testing.assert_allclose(dots, expected, atol=0.11)
 
 
