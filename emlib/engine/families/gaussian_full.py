@@ -31,7 +31,7 @@ class Gaussian(GaussianShape):
             a += d - i
 
     def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
-        """``[log w + (log|P| - m'Pm - d log 2pi) / 2, P m, -P/2]`` with P the precision (eq. 2.4)."""
+        """``[log w + (log|P| - m'Pm - d log 2pi) / 2, P m, -P/2]``, P the precision, Lambda in eq. 2.4."""
         means, (K, d) = params.means, params.means.shape
         W, log_det = whitener(params.covariances)
         precision = W.swapaxes(1, 2) @ W
