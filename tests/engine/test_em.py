@@ -158,11 +158,7 @@ def test_search_keeps_all_and_never_chooses_a_spike():
     fits = em.search(spike, None, [START])
     assert (fits.reason, fits.log_likelihood) == ("degenerate", 50.0)
 
-    class Two(Scripted):
-        def e_step(self, data, params, latent=SOFT):
-            return super().e_step(data, params, latent)
-
-    both = Two(-5.0, 50.0, float("inf"), -9.0, -8.0, *[-7.0] * 50)
+    both = Scripted(-5.0, 50.0, float("inf"), -9.0, -8.0, *[-7.0] * 50)
     best = em.search(both, None, [START, Number(np.array([3.0]))], max_iter=20)
     assert best.log_likelihood == -7.0
     assert [f.reason == "degenerate" for f in best.starts] == [True, False]

@@ -18,7 +18,7 @@ from emlib.data import times_deaths
 from emlib.engine import blocks, em, families, kernel
 from emlib.engine.accelerate import squarem
 from emlib.engine.blocks import Rows, one_blas_thread
-from emlib.engine.latent import HARD, assign, sampled
+from emlib.engine.latent import HARD, SOFT, assign, sampled
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.parameters import flatten
 
@@ -119,6 +119,33 @@ def test_blocks_draw_different_labels_at_every_step():
     latent = sampled(np.random.default_rng(0))
     draws = {part.rng.random() for _ in range(3) for part in latent.split(4)}
     assert len(draws) == 12
+
+
+class OldMeans(Mixture):
+    """The slip of chapter 2: new covariances about the old means."""
+
+    def e_step(self, data, params, latent=SOFT):
+        object.__setattr__(self, "old", params.components.means)
+        return super().e_step(data, params, latent)
+
+    def m_step(self, stats, prior=None):
+        new = super().m_step(stats, prior)
+        moved = new.components.means - self.old
+        covariances = new.components.covariances + moved[:, :, None] * moved[:, None, :]
+        return MixtureParams(new.weights, families.GaussianParams(new.components.means, covariances))
+
+
+def test_the_old_means_slip_climbs_to_the_same_place_a_little_later():
+    """What chapter 2 says of it: no fall, the same end, one of them late."""
+    X = emlib.data.old_faithful()
+    means = X.mean(axis=0) + np.array([[-0.4, 0.0], [0.4, 0.0]])
+    start = MixtureParams(HALF, families.GaussianParams(means, np.stack([np.diag(np.diag(np.cov(X.T)))] * 2)))
+    right, slip = (em.fit(model(families.Gaussian()), X, start, tol=1e-6) for model in (Mixture, OldMeans))
+    assert right.converged
+    assert slip.converged
+    assert np.diff(slip.trace).min() > 0
+    assert slip.log_likelihood == pytest.approx(right.log_likelihood, abs=1e-5)
+    assert slip.n_iter > right.n_iter
 
 
 # ------------------------------------------------------------------ threads and processes
