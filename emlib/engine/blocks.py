@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +25,7 @@ from .latent import FloatArray, Latent
 
 BLOCK_ROWS = 2**17  # large enough that a task costs nothing, small enough to share out fairly
 KEEP_BYTES = 96 * 2**20  # a transposed copy up to this size is kept between iterations
+KEEP_FEATURES = 8 * 2**20  # and so are features up to this size
 
 
 class Rows:
@@ -47,9 +49,10 @@ class Rows:
         self.n: int = self.X.shape[0]
         self.d: int = self.X.shape[1]
         self.origin = np.zeros(self.d) if origin is None else np.asarray(origin, dtype=float)
+        self._whole = self.n  # rows of the table that this is a block of
         self._keep = 8 * self.X.size <= KEEP_BYTES and not isinstance(self.X, np.memmap)
         self._kept: dict[tuple[int, int], list[FloatArray]] = {}
-        self._constants: dict[int, tuple[object, Any]] = {}
+        self._constants: dict[tuple[Any, ...], tuple[object, Any]] = {}
 
     def __len__(self) -> int:
         return self.n
@@ -60,7 +63,7 @@ class Rows:
 
     def _part(self, start: int, stop: int) -> Rows:
         part = Rows(self.X[start:stop], self.origin)
-        part._keep, part.scale = self._keep, self.scale
+        part._keep, part._whole, part.scale = self._keep, self._whole, self.scale
         return part
 
     @functools.cached_property
@@ -100,11 +103,16 @@ class Rows:
         if whole < self.n:
             yield np.subtract(self.X[whole:].T, origin, order="C")[None]
 
-    def once(self, owner: object, compute: Callable[[Rows], Any]) -> Any:
-        """A quantity of the data alone, computed at the first call for `owner` and kept."""
-        if id(owner) not in self._constants:
-            self._constants[id(owner)] = (owner, compute(self))  # the owner is held, so its id stays its own
-        return self._constants[id(owner)][1]
+    def keeps_features(self, p: int) -> bool:
+        """Whether p numbers a row, for the whole table, are few enough to be kept between iterations."""
+        return self._keep and 8 * self._whole * p <= KEEP_FEATURES
+
+    def once(self, owner: object, compute: Callable[[Rows], Any], *name: object) -> Any:
+        """A quantity of the data alone, computed at the first call for `owner` (and `name`) and kept."""
+        key = (id(owner), *name)
+        if key not in self._constants:
+            self._constants[key] = (owner, compute(self))  # the owner is held, so its id stays its own
+        return self._constants[key][1]
 
 
 def as_rows(data: Any) -> Rows:
@@ -113,17 +121,24 @@ def as_rows(data: Any) -> Rows:
 
 
 def expect_over_blocks(
-    model: Any, data: Any, params: Any, latent: Latent, executor: Executor | None = None
-) -> tuple[Any, float]:
-    """The E-step of `model` over all of `data`: statistics and objective, summed over blocks."""
+    model: Any, data: Any, points: Sequence[Any], latent: Latent, executor: Executor | None = None
+) -> list[tuple[Any, float]]:
+    """The E-step of `model` over all of `data`, at each of `points`: statistics and objective, summed over blocks."""
     blocks = data.blocks() if hasattr(data, "blocks") else [data]
-    if len(blocks) == 1:
-        stats, value = model.e_step(blocks[0], params, latent)
-        return stats, value
-    run = map if executor is None else executor.map
-    parts = list(run(lambda block, own: model.e_step(block, params, own), blocks, latent.split(len(blocks))))
-    stats = functools.reduce(lambda a, b: a + b, (part[0] for part in parts))
-    return stats, math.fsum(part[1] for part in parts)
+    run = map if executor is None or len(blocks) == 1 else executor.map
+    parts = list(run(lambda block, own: _e_steps(model, block, points, own), blocks, latent.split(len(blocks))))
+    return [_summed(of_point) for of_point in zip(*parts, strict=True)]
+
+
+def _e_steps(model: Any, block: Any, points: Sequence[Any], latent: Latent) -> list[tuple[Any, float]]:
+    if len(points) > 1 and hasattr(model, "e_steps"):
+        together: list[tuple[Any, float]] = model.e_steps(block, points, latent)
+        return together
+    return [model.e_step(block, params, latent) for params in points]
+
+
+def _summed(parts: Sequence[tuple[Any, float]]) -> tuple[Any, float]:
+    return functools.reduce(operator.add, (part[0] for part in parts)), math.fsum(part[1] for part in parts)
 
 
 def n_threads() -> int:

@@ -29,10 +29,11 @@ from .progress import progress_bar
 Data = TypeVar("Data")
 Params = TypeVar("Params")
 Stats = TypeVar("Stats")
-Reason = Literal["converged", "max_iter", "degenerate", "decreased"]
+Reason = Literal["converged", "max_iter", "degenerate", "decreased", "pruned"]
 
 EPS = float(np.finfo(float).eps)
 QUIET = 10  # so many steps within rounding, none of them growing, are an end
+PRUNE_EVERY = 20  # rounds; sooner, ranks say little about the end
 PROOF = 4  # after jumps, slow directions need this many plain steps to show
 
 
@@ -43,8 +44,14 @@ class Model(Protocol[Data, Params, Stats]):
 
     monotone : bool
         False where the M-step is not an exact maximiser, as under a variance floor.
+    e_steps(data, list of Params, latent) -> list of (Stats, float)
+        The E-step at several parameters at once, where that is one large matrix product.
+    m_steps(list of Stats, prior) -> list of Params
+        The M-step of several at once.
     flaw(params, stats) -> str
         A sentence if the fit is degenerate, else "".
+    caution(params, stats) -> str
+        A sentence on what a reader of an otherwise honest fit should know, else "".
     project(params) -> Params
         Extrapolated parameters, back on their constraints (weights that sum to one).
     """
@@ -89,12 +96,13 @@ class Fit(Generic[Params]):
         prior if there is one, or the free energy of another choice of E (`engine.latent`).
     n_iter : int
         Iterations behind `params`, accepted jumps of an accelerator included.
-    reason : {"converged", "max_iter", "degenerate", "decreased"}
+    reason : {"converged", "max_iter", "degenerate", "decreased", "pruned"}
         Why the climb ended.
     n_evaluations : int
         E-steps spent, refused jumps included.
     message : str
-        For a bad ending, one sentence on what was found.
+        For a bad ending, or one that asks for caution (components that are identical, or that hold
+        less than one row), one sentence on what was found.
     starts : tuple of Fit
         After `search`: every climb, in the order of its start.
     """
@@ -133,6 +141,7 @@ class _Point:
     value: float
     objective: float
     message: str = ""
+    image: Any = None  # its M-step, where many are taken at once
 
 
 @dataclass(frozen=True)
@@ -215,15 +224,8 @@ def fit(
     [0.8, 0.52]
     """
     rules = _rules(max_iter, tol, prior, latent, accelerate, callback)
-    climb = _climb(model, start, rules)
-    with one_blas_thread, progress_bar(progress, max_iter, "iteration") as tick:
-        params = next(climb)
-        while True:
-            try:
-                params = climb.send(_evaluate(model, data, params, rules, executor))
-                tick()
-            except StopIteration as stop:
-                return _finish(model, data, stop.value, latent, executor)
+    with progress_bar(progress, max_iter, "iteration") as tick:
+        return _drive(model, data, [start], rules, executor, tick)[0]
 
 
 def search(
@@ -231,13 +233,29 @@ def search(
     data: Data,
     starts: Iterable[Params],
     *,
+    prune: bool = False,
+    executor: Executor | None = None,
     progress: bool | None = None,
     **options: Any,
 ) -> Fit[Params]:
     """Climb from every start and return the best; all climbs are kept in ``Fit.starts``.
 
     A degenerate climb (a spike on one point, say) is never chosen over an honest one, however
-    high its likelihood. `options` are those of `fit`.
+    high its likelihood. A model with ``e_steps`` has its climbs evaluated together.
+
+    Parameters
+    ----------
+    model, data
+        As in `fit`.
+    starts : iterable of Params
+        Where to begin.
+    prune : bool
+        Give up on climbs early: every twenty rounds the lower half of those still climbing is set
+        aside (``reason`` "pruned"). Five times less work with 20 starts, at a price: where
+        clusters overlap much, slow starters are often the winners (of 24 such problems a third
+        ended 0.1 to 10 nats lower).
+    executor, progress, options
+        As in `fit`; the bar counts climbs that have ended.
 
     Raises
     ------
@@ -255,25 +273,25 @@ def search(
     >>> best is not best.starts[0], [round(f.log_likelihood, 3) for f in best.starts]
     (True, [-11.151, -17.351])
     """
-    fits = []
-    with progress_bar(progress, None, "start") as tick:
-        for start in starts:
-            fits.append(fit(model, data, start, progress=False, **options))
-            tick()
-    if not fits:
+    all_starts, rules = list(starts), _rules(**options)
+    if not all_starts:
         raise ValueError("starts is empty; at least one start is needed.")
-    honest = [f for f in fits if f.reason != "degenerate"]
-    best = max(honest or fits, key=lambda f: float(f.trace[-1]) if np.isfinite(f.trace[-1]) else -math.inf)
-    return replace(best, starts=tuple(fits))
+    together = hasattr(model, "e_steps") and rules.callback is None  # a callback is told of one climb at a time
+    packs = [all_starts] if together else [[start] for start in all_starts]
+    with progress_bar(progress, len(all_starts), "start") as tick:
+        fits: list[Fit[Params]] = []
+        for pack in packs:
+            fits += _drive(model, data, pack, rules, executor, None, tick, prune)
+    return replace(max(fits, key=_merit), starts=tuple(fits))
 
 
 def _rules(
-    max_iter: int,
-    tol: float,
-    prior: Any,
-    latent: Latent,
-    accelerate: str | Accelerator | None,
-    callback: Callable[[Step], object] | None,
+    max_iter: int = 10_000,
+    tol: float = 1e-6,
+    prior: Any = None,
+    latent: Latent = SOFT,
+    accelerate: str | Accelerator | None = None,
+    callback: Callable[[Step], object] | None = None,
 ) -> _Rules:
     if not max_iter >= 0:
         raise ValueError(f"max_iter is {max_iter!r}; it must be 0 or above.")
@@ -283,14 +301,88 @@ def _rules(
     return _Rules(max_iter, tol, prior, latent, accelerate, callback)
 
 
-def _evaluate(model: Any, data: Any, params: Any, rules: _Rules, executor: Executor | None) -> _Point:
-    """The E-step at `params`; a point without a finite density has the objective minus infinity."""
+def _merit(fit: Fit[Any]) -> tuple[bool, float]:
+    """What `search` compares: honest climbs before degenerate ones, then the objective reached."""
+    reached = float(fit.trace[-1])
+    return fit.reason != "degenerate", reached if math.isfinite(reached) else -math.inf
+
+
+def _drive(
+    model: Any,
+    data: Any,
+    starts: list[Any],
+    rules: _Rules,
+    executor: Executor | None,
+    round_done: Callable[[], object] | None = None,
+    climb_done: Callable[[], object] | None = None,
+    prune: bool = False,
+) -> list[Fit[Any]]:
+    """Run climbs side by side: in each round all points they ask for are evaluated together."""
+    climbs = [_climb(model, start, rules) for start in starts]
+    asked = {i: next(climb) for i, climb in enumerate(climbs)}
+    active, ends = list(asked), {}
+    reached = np.full(len(climbs), -math.inf)
+    rounds = 0
+    with one_blas_thread:
+        while active:
+            points = _evaluate(model, data, [asked[i] for i in active], rules, executor)
+            for i, point in zip(tuple(active), points, strict=True):
+                reached[i] = max(reached[i], point.objective)
+                try:
+                    asked[i] = climbs[i].send(point)
+                except StopIteration as stop:
+                    ends[i] = _finish(model, data, stop.value, rules.latent, executor)
+                    active.remove(i)
+                    if climb_done:
+                        climb_done()
+            rounds += 1
+            if round_done:
+                round_done()
+            if prune and rounds % PRUNE_EVERY == 0:
+                active = sorted(sorted(active, key=lambda i: -reached[i])[: max(1, len(active) // 2)])
+            if not active:
+                active = _set_aside_too_early(ends, reached)
+        for i in set(asked) - set(ends):
+            try:
+                climbs[i].throw(_SetAside)
+            except StopIteration as stop:
+                ends[i] = _finish(model, data, stop.value, rules.latent, executor)
+    return [ends[i] for i in range(len(climbs))]
+
+
+def _set_aside_too_early(ends: dict[int, Fit[Any]], reached: FloatArray) -> list[int]:
+    """A climb that was set aside, though all that ended honestly lie below it: spikes rise fastest."""
+    best = max((float(f.trace[-1]) for f in ends.values() if f.reason != "degenerate"), default=-math.inf)
+    aside = [i for i in range(len(reached)) if i not in ends and reached[i] > best]
+    return sorted(aside, key=lambda i: -reached[i])[:1]
+
+
+class _SetAside(Exception):
+    """Thrown into a climb that is not worth going on with."""
+
+
+def _evaluate(model: Any, data: Any, points: list[Any], rules: _Rules, executor: Executor | None) -> list[_Point]:
+    """The E-step at each of `points`; where there is no finite density the objective is minus infinity."""
     try:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            stats, value = expect_over_blocks(model, data, params, rules.latent, executor)
-            objective = value if rules.prior is None else value + model.log_prior(params, rules.prior)
+            found = expect_over_blocks(model, data, points, rules.latent, executor)
+            judged = [_judged(model, params, *pair, rules) for params, pair in zip(points, found, strict=True)]
+            return _with_images(model, judged, rules.prior)
     except (Degenerate, np.linalg.LinAlgError) as problem:
-        return _Point(params, None, -math.inf, -math.inf, str(problem))
+        if len(points) == 1:
+            return [_Point(points[0], None, -math.inf, -math.inf, str(problem))]
+        return [point for params in points for point in _evaluate(model, data, [params], rules, executor)]
+
+
+def _with_images(model: Any, points: list[_Point], prior: Any) -> list[_Point]:
+    if len(points) == 1 or not hasattr(model, "m_steps") or any(point.stats is None for point in points):
+        return points
+    images = model.m_steps([point.stats for point in points], prior)
+    return [replace(point, image=image) for point, image in zip(points, images, strict=True)]
+
+
+def _judged(model: Any, params: Any, stats: Any, value: float, rules: _Rules) -> _Point:
+    objective = value if rules.prior is None else value + model.log_prior(params, rules.prior)
     if not math.isfinite(objective):
         return _Point(params, None, -math.inf, -math.inf, f"the log-likelihood is {objective}.")
     return _Point(params, stats, value, objective)
@@ -312,48 +404,53 @@ def _climb(model: Any, start: Any, rules: _Rules) -> Generator[Any, _Point, tupl
     path = [flatten(start)]
     _tell(rules.callback, 0, here)
 
-    while reason == "max_iter" and len(trace) <= rules.max_iter:
-        try:
-            image = model.m_step(here.stats, rules.prior)
-        except (Degenerate, np.linalg.LinAlgError) as problem:
-            reason, message = "degenerate", str(problem)
-            break
-        path = [*path[-3:], flatten(image)]
+    try:
+        while reason == "max_iter" and len(trace) <= rules.max_iter:
+            try:
+                image = model.m_step(here.stats, rules.prior) if here.image is None else here.image
+            except (Degenerate, np.linalg.LinAlgError) as problem:
+                reason, message = "degenerate", str(problem)
+                break
+            path = [*path[-3:], flatten(image)]
 
-        jump = jumper.propose(path) if jumper and not found else None
-        jumped = False
-        if jumper is not None and jump is not None:
-            there = yield _project(model, rebuild(start, jump))
-            evaluations += 1
-            jumped = there.objective >= here.objective
-            jumper.judge(jumped)
-        if jumped:
-            path = [flatten(there.params)]
-        else:
-            there = yield image
-            evaluations += 1
-
-        gain = there.objective - here.objective
-        if there.stats is None:
-            reason, message = "degenerate", there.message
-        elif monotone and gain < -_noise(here, there):
-            reason, message = "decreased", f"iteration {len(trace)} lowered the objective by {-gain:.3g} nats."
-            warnings.warn(message + " The last good parameters are returned.", RuntimeWarning, stacklevel=3)
-        else:
-            here = there
-            trace.append(here.objective)
-            _tell(rules.callback, len(trace) - 1, here)
+            jump = jumper.propose(path) if jumper and not found else None
+            jumped = False
+            if jumper is not None and jump is not None:
+                there = yield _project(model, rebuild(start, jump))
+                evaluations += 1
+                jumped = there.objective >= here.objective
+                jumper.judge(jumped)
             if jumped:
-                pace.forget_step()
-            elif rules.latent.climbs and pace.settled(path[-2], path[-1], gain, _noise(here, there), rules.tol):
-                found += 1
-                reason = "converged" if found == proof else reason
+                path = [flatten(there.params)]
             else:
-                found = 0
+                there = yield image
+                evaluations += 1
+
+            gain = there.objective - here.objective
+            if there.stats is None:
+                reason, message = "degenerate", there.message
+            elif monotone and gain < -_noise(here, there):
+                reason, message = "decreased", f"iteration {len(trace)} lowered the objective by {-gain:.3g} nats."
+                warnings.warn(message + " The last good parameters are returned.", RuntimeWarning, stacklevel=3)
+            else:
+                here = there
+                trace.append(here.objective)
+                _tell(rules.callback, len(trace) - 1, here)
+                if jumped:
+                    pace.forget_step()
+                elif rules.latent.climbs and pace.settled(path[-2], path[-1], gain, _noise(here, there), rules.tol):
+                    found += 1
+                    reason = "converged" if found == proof else reason
+                else:
+                    found = 0
+    except _SetAside:
+        reason, message = "pruned", "set aside in favour of better starts."
 
     flaw = model.flaw(here.params, here.stats) if here.stats is not None and hasattr(model, "flaw") else ""
     if flaw:
         reason, message = "degenerate", flaw
+    elif not message and hasattr(model, "caution"):
+        message = model.caution(here.params, here.stats)
     return here, Fit(here.params, here.value, np.array(trace), len(trace) - 1, reason, evaluations, message)
 
 
@@ -398,7 +495,7 @@ class _Pace:
     def settled(self, before: FloatArray, after: FloatArray, gain: float, noise: float, tol: float) -> bool:
         step, last_step, last_gain = float(np.linalg.norm(after - before)), self.step, self.gain
         self.step, self.gain = step, gain
-        if (np.abs(after - before) <= EPS * np.abs(after)).all():
+        if step <= EPS * float(np.linalg.norm(after)) and (np.abs(after - before) <= EPS * np.abs(after)).all():
             return True  # a fixed point, to the last digit of every number
         if self.decided:
             return gain < tol
@@ -424,5 +521,5 @@ def _finish(model: Any, data: Any, end: tuple[_Point, Fit[Any]], latent: Latent,
     point, result = end
     if latent.temperature == 1.0 or point.stats is None:
         return result
-    _, value = expect_over_blocks(model, data, point.params, SOFT, executor)
+    [(_, value)] = expect_over_blocks(model, data, [point.params], SOFT, executor)
     return replace(result, log_likelihood=value)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -133,7 +133,7 @@ class Natural:
         Log base measure of pieces (batch, d, rows), the same for all components.
     base_total : float
         Its sum over the rows at hand.
-    noise : float
+    noise : array (K,) or ()
         Bound of the rounding error per row.
     """
 
@@ -141,7 +141,19 @@ class Natural:
     special: Mapping[int, Special] = field(default_factory=dict)
     base: Callable[[FloatArray], FloatArray] | None = None
     base_total: float = 0.0
-    noise: float = 0.0
+    noise: FloatArray | float = 0.0
+
+    def split(self, K: int) -> list[Natural]:
+        """Mixtures of K components each, from one long list of components."""
+        return [
+            replace(
+                self,
+                eta=self.eta[first : first + K],
+                special={k - first: own for k, own in self.special.items() if first <= k < first + K},
+                noise=np.broadcast_to(self.noise, len(self.eta))[first : first + K],
+            )
+            for first in range(0, len(self.eta), K)
+        ]
 
 
 @functools.lru_cache(maxsize=64)
@@ -199,25 +211,53 @@ def _buffer(name: str, shape: tuple[int, ...]) -> FloatArray:
     return flat[:size].reshape(shape)
 
 
+TOGETHER_ROWS, TOGETHER = 1000, 128_000  # with several climbs: rows a piece, and log joints (1 MB) at a time
+
+
+def _featured(rows: Rows, family: Features, piece: int, batch: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Pieces of data and of their features, which are kept between iterations where that costs little memory."""
+    p = family.n_features(rows.d)
+
+    def features(X: FloatArray, out: FloatArray) -> FloatArray:
+        family.features(X, out)
+        return out
+
+    def kept(rows: Rows) -> list[tuple[FloatArray, FloatArray]]:
+        return [(X, features(X, np.empty((len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch)]
+
+    if rows.keeps_features(p):
+        yield from rows.once(family, kept, "features", piece, batch)
+    else:
+        yield from ((X, features(X, _buffer("T", (len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch))
+
+
 def _log_joints(
-    rows: Rows, family: Features, natural: Natural
-) -> Iterator[tuple[FloatArray, FloatArray | None, FloatArray]]:
-    """Pieces of data X, of features T (None if no component uses them), of log joints A."""
-    K, p = natural.eta.shape
+    rows: Rows, family: Features, naturals: Sequence[Natural]
+) -> Iterator[tuple[slice, FloatArray, FloatArray | None, FloatArray]]:
+    """Which of `naturals`, pieces of data X, of features T (None if nothing uses them), of log joints A.
+
+    A is (batch, climbs, K, rows): features are made once and multiplied by all climbs' parameters.
+    """
+    K, p = naturals[0].eta.shape
     piece, batch, group = plan(len(rows), K, p)
-    for X in rows.pieces(piece, batch):
+    if len(naturals) > 1:  # features are reused at once by all climbs, so short pieces that stay in cache are best
+        piece, batch = min(piece, TOGETHER_ROWS), 1
+    eta = np.stack([natural.eta for natural in naturals])
+    expanded = any(len(natural.special) < K for natural in naturals)
+    for X, T in _featured(rows, family, piece, batch) if expanded else ((X, None) for X in rows.pieces(piece, batch)):
         nb, _, b = X.shape
-        A = _buffer("A", (nb, K, b))
-        T = None
-        if len(natural.special) < K:
-            T = _buffer("T", (nb, p, b))
-            family.features(X, T)
-            np.matmul(natural.eta[:, :group], T[:, :group], out=A)
-            for g in range(group, p, group):
-                A += np.matmul(natural.eta[:, g : g + group], T[:, g : g + group])
-        for k, component in natural.special.items():
-            A[:, k] = component.log_joint(X)
-        yield X, T, A
+        pack = max(1, TOGETHER // (nb * K * b))
+        for first in range(0, len(eta), pack):
+            some = slice(first, min(first + pack, len(eta)))
+            A = _buffer("A", (nb, some.stop - first, K, b))
+            if T is not None:
+                np.matmul(eta[some, :, :group], T[:, None, :group], out=A)
+                for g in range(group, p, group):
+                    A += np.matmul(eta[some, :, g : g + group], T[:, None, g : g + group])
+            for s, natural in enumerate(naturals[some]):
+                for k, component in natural.special.items():
+                    A[:, s, k] = component.log_joint(X)
+            yield some, X, T, A
 
 
 def expect(rows: Rows, family: Features, natural: Natural, latent: Latent = SOFT) -> tuple[Statistics, float]:
@@ -241,22 +281,43 @@ def expect(rows: Rows, family: Features, natural: Natural, latent: Latent = SOFT
     float
         The summed objective of that choice.
     """
-    K, p = natural.eta.shape
-    totals, value = np.zeros((p, K)), 0.0
-    special: dict[int, FloatArray] = {}
-    for X, T, A in _log_joints(rows, family, natural):
-        value += assign(A, latent)
+    return expect_many(rows, family, [natural], latent)[0]
+
+
+def expect_many(
+    rows: Rows, family: Features, naturals: Sequence[Natural], latent: Latent = SOFT
+) -> list[tuple[Statistics, float]]:
+    """The same at several parameters: many starts, or many chains, over features made once."""
+    S, (K, p) = len(naturals), naturals[0].eta.shape
+    totals, values = np.zeros((S, p, K)), np.zeros(S)
+    special: list[dict[int, FloatArray]] = [{} for _ in naturals]
+    for some, X, T, A in _log_joints(rows, family, naturals):
+        values[some] += assign(A, latent).sum(axis=0)
         if T is not None:
-            totals += np.matmul(T, A.swapaxes(1, 2)).sum(axis=0)
-        for k, component in natural.special.items():
-            special[k] = special.get(k, 0.0) + component.totals(X, A[:, k])
-    totals, about = np.ascontiguousarray(totals.T), np.zeros((K, rows.d))
+            totals[some] += np.matmul(T[:, None], A.swapaxes(2, 3)).sum(axis=0)
+        for s, natural in enumerate(naturals[some]):
+            own = special[some.start + s]
+            for k, component in natural.special.items():
+                own[k] = own.get(k, 0.0) + component.totals(X, A[:, s, k])
+    parts = zip(naturals, totals.swapaxes(1, 2), special, values, strict=True)
+    return [
+        (_collected(rows, family, natural, t, own), float(value) + natural.base_total)
+        for natural, t, own, value in parts
+    ]
+
+
+def _collected(
+    rows: Rows, family: Features, natural: Natural, totals: FloatArray, special: dict[int, FloatArray]
+) -> Statistics:
+    """Totals of the expanded form, with those taken from differences put in their place."""
+    K = len(natural.eta)
+    totals, about = np.ascontiguousarray(totals), np.zeros((K, rows.d))
     if len(special) == K:  # all from differences: their statistics may have a length of their own
         totals = np.stack([special[k] for k in range(K)])
     for k, component in natural.special.items():
         totals[k], about[k] = special[k], component.mean
-    noise = natural.noise * len(rows) + 4 * EPS * abs(natural.base_total)
-    return Statistics(totals, about, family.shared(rows), noise), value + natural.base_total
+    noise = float(np.max(natural.noise)) * len(rows) + 4 * EPS * abs(natural.base_total)
+    return Statistics(totals, about, family.shared(rows), noise)
 
 
 def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArray, FloatArray]:
@@ -264,8 +325,8 @@ def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArra
     K = len(natural.eta)
     responsibilities, log_density = np.empty((len(rows), K)), np.empty(len(rows))
     i = 0
-    for X, _, A in _log_joints(rows, family, natural):
-        joint = A.swapaxes(1, 2).reshape(-1, K)
+    for _, X, _, A in _log_joints(rows, family, [natural]):
+        joint = A[:, 0].swapaxes(1, 2).reshape(-1, K)
         part = slice(i, i + len(joint))
         top = joint.max(axis=1, keepdims=True)
         np.exp(joint - top, out=responsibilities[part])
@@ -280,7 +341,7 @@ def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArra
 
 def best_label(rows: Rows, family: Features, natural: Natural) -> NDArray[np.intp]:
     """The most probable component of every row (n,)."""
-    labels = [A.argmax(axis=1).ravel() for _, _, A in _log_joints(rows, family, natural)]
+    labels = [A[:, 0].argmax(axis=1).ravel() for *_, A in _log_joints(rows, family, [natural])]
     return np.concatenate(labels)
 
 

@@ -73,7 +73,7 @@ def sampled(rng: np.random.Generator) -> Latent:
     return Latent(rng=rng)
 
 
-def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
+def assign(log_joint: FloatArray, latent: Latent = SOFT) -> FloatArray:
     """Turn log joint densities into responsibilities, in place.
 
     Parameters
@@ -86,14 +86,14 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
 
     Returns
     -------
-    float
+    array (...) or ()
         The sum over rows of the objective of this choice (module docstring); for `SOFT` and
         `sampled` that is the log-likelihood.
 
     Examples
     --------
     >>> A = np.log([[0.3], [0.1]])
-    >>> round(assign(A), 6), A.ravel().round(2).tolist()
+    >>> round(float(assign(A)), 6), A.ravel().round(2).tolist()
     (-0.916291, [0.75, 0.25])
     """
     A, t = log_joint, latent.temperature
@@ -105,7 +105,7 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
         ties = A.sum(axis=-2, keepdims=True)
         if ties.max() > 1.0:  # of labels equally good the first is taken: a decision is one label
             A[...] = np.where((np.cumsum(A, axis=-2) > 1.0), 0.0, A)
-        return float(top.sum())
+        return np.asarray(top.sum(axis=(-2, -1)))
 
     # log-sum-exp (eq. 2.9): subtract the largest term first, so that nothing underflows to log 0.
     A -= top
@@ -113,10 +113,10 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
     np.exp(A, out=A)
     total = A.sum(axis=-2, keepdims=True)
     A *= 1.0 / total
-    value = float(top.sum() + np.log(total).sum())
+    value = (top + np.log(total)).sum(axis=(-2, -1))
     if latent.rng is not None:
         _draw_labels(A, latent.rng)
-    return value if t == 1.0 else t * value
+    return np.asarray(value if t == 1.0 else t * value)
 
 
 def _draw_labels(responsibilities: FloatArray, rng: np.random.Generator) -> None:

@@ -9,8 +9,10 @@ each component the parameters that match its share, and the weight that matches 
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,10 @@ from numpy.typing import NDArray
 
 from .blocks import as_rows
 from .families import Family
-from .families.base import counts_of
-from .kernel import Shares, Statistics, best_label, expect, moments, posterior
+from .families.base import NO_EVIDENCE, counts_of
+from .kernel import Shares, Statistics, best_label, expect, expect_many, moments, posterior
 from .latent import SOFT, FloatArray, Latent
+from .parameters import joined, parted
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,18 @@ class Mixture:
         natural = self.family.natural(params.components, _log_weights(params), rows)
         return expect(rows, self.family, natural, latent)
 
+    def e_steps(
+        self, data: Any, points: Sequence[MixtureParams], latent: Latent = SOFT
+    ) -> list[tuple[Statistics, float]]:
+        """`e_step` at several parameters, over features that are computed once."""
+        rows = as_rows(data)
+        if self.family.separate:  # one long list of components is as good as many short ones, and faster
+            listed = joined(points)
+            naturals = self.family.natural(listed.components, _log_weights(listed), rows).split(len(points[0].weights))
+        else:
+            naturals = [self.family.natural(p.components, _log_weights(p), rows) for p in points]
+        return expect_many(rows, self.family, naturals, latent)
+
     def m_step(self, stats: Statistics, prior: MixturePrior | None = None) -> MixtureParams:
         """Each component from its share (eqs. 2.7, 2.8), each weight from its count (eq. 2.6)."""
         components = self.family.maximise(stats, None if prior is None else prior.components)
@@ -90,6 +105,18 @@ class Mixture:
         pseudo = 0.0 if prior is None else np.asarray(prior.weights) - 1.0
         counts = np.maximum(counts_of(stats) + pseudo, 0.0)  # swept of crumbs: a weight of zero stays zero
         return MixtureParams(counts / counts.sum(), components)
+
+    def m_steps(self, many: Sequence[Statistics], prior: MixturePrior | None = None) -> list[MixtureParams]:
+        """`m_step` of several statistics, their components again in one list where that is possible."""
+        counts = np.stack([stats.counts for stats in many])
+        if prior is not None or not self.family.separate or (counts < NO_EVIDENCE).any():
+            return [self.m_step(stats, prior) for stats in many]
+        totals, about = (np.concatenate([getattr(stats, name) for stats in many]) for name in ("totals", "about"))
+        components = parted(self.family.maximise(Statistics(totals, about, many[0].shared)), len(many))
+        weights = counts / counts.sum(axis=1, keepdims=True)
+        if self.fixed_weights is not None:
+            weights = np.broadcast_to(self.fixed_weights, counts.shape)
+        return [MixtureParams(w, own) for w, own in zip(weights, components, strict=True)]
 
     def draw(self, stats: Statistics, prior: MixturePrior, rng: np.random.Generator) -> MixtureParams:
         """Weights from their Dirichlet, components from their family's posterior."""
@@ -147,6 +174,29 @@ class Mixture:
         """Why the fit is degenerate, or nothing."""
         flaw = getattr(self.family, "flaw", None)
         return "" if flaw is None else str(flaw(params.components, stats))
+
+    def caution(self, params: MixtureParams, stats: Statistics) -> str:
+        """Components that are identical, or that hold less than one row."""
+        held = counts_of(stats)
+        starved = np.flatnonzero(held < 1.0)
+        if len(starved):
+            k = int(starved[0])
+            return f"component {k} is starved: it holds {held[k]:.2g} of {held.sum():g} rows; start it elsewhere."
+        for i, j in itertools.combinations(range(len(held)), 2):
+            if self._same(params.components, i, j):
+                return (
+                    f"components {i} and {j} are identical, and EM cannot tell them apart again: "
+                    "this may be a saddle; start from components that differ."
+                )
+        return ""
+
+    def _same(self, components: Any, i: int, j: int) -> bool:
+        """Whether two components agree in every number that is their own, to nine digits."""
+        own = [field.name for field in fields(components)]
+        if not self.family.separate:
+            own = own[:1]  # the means; the rest is shared
+        arrays = [np.asarray(getattr(components, name)) for name in own]
+        return all((np.abs(a[i] - a[j]) <= 1e-9 * np.abs(a).max(axis=0)).all() for a in arrays)
 
 
 def _log_weights(params: MixtureParams) -> FloatArray:

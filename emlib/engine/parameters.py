@@ -7,8 +7,9 @@ lies further along it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -33,10 +34,10 @@ def flatten(params: Any) -> FloatArray:
 
 def _collect(part: Any, arrays: list[FloatArray]) -> None:
     if is_dataclass(part):
-        for field in fields(part):
-            _collect(getattr(part, field.name), arrays)
+        for name in part.__dataclass_fields__:
+            _collect(getattr(part, name), arrays)
     elif part is not None:
-        arrays.append(np.ravel(np.asarray(part, dtype=float)))
+        arrays.append(np.asarray(part, dtype=float).ravel())
 
 
 def rebuild(template: Params, vector: FloatArray) -> Params:
@@ -59,3 +60,33 @@ def _rebuild(part: Any, vector: FloatArray, start: int) -> tuple[Any, int]:
     size = int(np.prod(shape))
     piece = vector[start : start + size].reshape(shape)
     return (float(piece) if isinstance(part, float) else piece), start + size
+
+
+def joined(many: Sequence[Params]) -> Params:
+    """Parameters of the same class as one, each array continued by the next one's.
+
+    Examples
+    --------
+    >>> from emlib.engine.families import PoissonParams
+    >>> joined([PoissonParams(np.array([[1.0]])), PoissonParams(np.array([[2.5]]))]).rates.ravel().tolist()
+    [1.0, 2.5]
+    """
+    first: Any = many[0]
+    parts = {}
+    for field in fields(first):
+        values = [getattr(params, field.name) for params in many]
+        parts[field.name] = joined(values) if is_dataclass(values[0]) else np.concatenate(values)
+    return cast(Params, type(first)(**parts))
+
+
+def parted(listed: Params, n: int) -> list[Params]:
+    """The `n` parameters that were `joined`.
+
+    Examples
+    --------
+    >>> from emlib.engine.families import PoissonParams
+    >>> [part.rates.ravel().tolist() for part in parted(PoissonParams(np.array([[1.0], [2.5]])), 2)]
+    [[1.0], [2.5]]
+    """
+    pieces = {name: np.split(getattr(listed, name), n) for name in cast(Any, listed).__dataclass_fields__}
+    return [type(listed)(**{name: piece[i] for name, piece in pieces.items()}) for i in range(n)]

@@ -48,5 +48,7 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        elif best.reason == "converged" and best.message:
+            warnings.warn(f"{name} converged, but {best.message}", ConvergenceWarning, stacklevel=3)
         elif best.reason == "degenerate":
             warnings.warn(f"{name} is degenerate: {best.message}", ConvergenceWarning, stacklevel=3)

@@ -24,14 +24,14 @@ class PoissonMixture(MixtureEstimator):
         Stop when less than this many nats in total are projected to be left to gain.
     max_iter, n_init : int
         Most iterations of a start, and number of starts.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
-        How a start is guessed.
+    init_params : str
+        How a start is guessed, as in `GaussianMixture`.
     weights_init, rates_init : array (K,), (K, d), optional
         Parts of the start given by hand.
-    random_state, warm_start, accelerate, temperature
+    random_state, warm_start, accelerate, temperature, prune, reseed
         As in `GaussianMixture`.
-    prior : MixturePrior, optional
-        With a `GammaPrior` on the rates.
+    prior : {None, "weak"} or MixturePrior
+        With a `GammaPrior` on the rates; "weak" is a tenth of a row at the mean.
 
     Attributes
     ----------
@@ -66,9 +66,11 @@ class PoissonMixture(MixtureEstimator):
         rates_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
-        prior: MixturePrior | None = None,
+        prior: MixturePrior | str | None = None,
         accelerate: Any = None,
         temperature: float = 1.0,
+        prune: bool = False,
+        reseed: bool = False,
     ) -> None:
         super().__init__(
             n_components,
@@ -82,6 +84,8 @@ class PoissonMixture(MixtureEstimator):
             prior,
             accelerate,
             temperature,
+            prune,
+            reseed,
         )
         self.rates_init = rates_init
 
@@ -122,9 +126,9 @@ class BinomialMixture(MixtureEstimator):
         Keep the weights at `weights_init` (equal by default) instead of estimating them.
     probs_init : array (K, d), optional
         Success probabilities of the start.
-    tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature
+    tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature, prune, reseed
         As in `PoissonMixture`.
-    prior : MixturePrior, optional
+    prior : {None, "weak"} or MixturePrior
         With a `BetaPrior` on the probabilities.
 
     Attributes
@@ -160,9 +164,11 @@ class BinomialMixture(MixtureEstimator):
         probs_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
-        prior: MixturePrior | None = None,
+        prior: MixturePrior | str | None = None,
         accelerate: Any = None,
         temperature: float = 1.0,
+        prune: bool = False,
+        reseed: bool = False,
     ) -> None:
         super().__init__(
             n_components,
@@ -176,6 +182,8 @@ class BinomialMixture(MixtureEstimator):
             prior,
             accelerate,
             temperature,
+            prune,
+            reseed,
         )
         self.n_trials = n_trials
         self.fix_weights = fix_weights
@@ -222,9 +230,10 @@ class BernoulliMixture(BinomialMixture):
         Number of components, K.
     probs_init : array (K, d), optional
         Probabilities of "yes" in the start.
-    fix_weights, tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature
+    fix_weights, tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature,
+    prune, reseed
         As in `BinomialMixture`.
-    prior : MixturePrior, optional
+    prior : {None, "weak"} or MixturePrior
         With a `BetaPrior` on the probabilities.
 
     Attributes
@@ -253,9 +262,11 @@ class BernoulliMixture(BinomialMixture):
         probs_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
-        prior: MixturePrior | None = None,
+        prior: MixturePrior | str | None = None,
         accelerate: Any = None,
         temperature: float = 1.0,
+        prune: bool = False,
+        reseed: bool = False,
     ) -> None:
         MixtureEstimator.__init__(
             self,
@@ -270,6 +281,8 @@ class BernoulliMixture(BinomialMixture):
             prior,
             accelerate,
             temperature,
+            prune,
+            reseed,
         )
         self.fix_weights = fix_weights
         self.probs_init = probs_init
@@ -293,9 +306,9 @@ class MultinomialMixture(MixtureEstimator):
         Number of components, K.
     probs_init : array (K, d), optional
         Probabilities of the categories in the start; rows sum to 1.
-    tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature
+    tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature, prune, reseed
         As in `PoissonMixture`.
-    prior : MixturePrior, optional
+    prior : {None, "weak"} or MixturePrior
         With a `DirichletPrior` on each row of probabilities.
 
     Attributes
@@ -327,9 +340,11 @@ class MultinomialMixture(MixtureEstimator):
         probs_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
-        prior: MixturePrior | None = None,
+        prior: MixturePrior | str | None = None,
         accelerate: Any = None,
         temperature: float = 1.0,
+        prune: bool = False,
+        reseed: bool = False,
     ) -> None:
         super().__init__(
             n_components,
@@ -343,6 +358,8 @@ class MultinomialMixture(MixtureEstimator):
             prior,
             accelerate,
             temperature,
+            prune,
+            reseed,
         )
         self.probs_init = probs_init
 

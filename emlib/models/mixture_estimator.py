@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .base import EMEstimator
 from .checks import Numeric, check_real, check_weights, check_whole, generator
 from .kmeans import KMeans
-from .starts import Labels, OneHot, Random, kmeans_plus_plus, random_rows
+from .starts import Labels, OneHot, Random, hierarchical, kmeans_plus_plus, random_rows, reseeded
 
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", "hierarchical", "varied")
+VARIED = ("hierarchical", "kmeans", "random_from_data")  # the first start, the second, and all others
 
 
 class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
@@ -41,9 +43,11 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         weights_init: Any,
         random_state: Any,
         warm_start: bool,
-        prior: MixturePrior | None,
+        prior: MixturePrior | str | None,
         accelerate: Any,
         temperature: float,
+        prune: bool,
+        reseed: bool,
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -56,6 +60,8 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         self.prior = prior
         self.accelerate = accelerate
         self.temperature = temperature
+        self.prune = prune
+        self.reseed = reseed
 
     # ------------------------------------------------------------------ hooks
 
@@ -83,6 +89,10 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         """The fitted components, measured from `origin`."""
         raise NotImplementedError
 
+    def _moved(self, components: Any, origin: FloatArray) -> Any:
+        """Components measured from `origin`, in the user's coordinates."""
+        return components
+
     # ------------------------------------------------------------------ fitting
 
     def fit(self, X: Any, y: Any = None) -> Any:
@@ -99,19 +109,26 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         self._check_fit(table)
         origin = self._origin(table)
         rows = Rows(table, origin)
-        model = Mixture(self._family(table.shape[1]), self._fixed_weights())
+        model: Mixture = Mixture(self._family(table.shape[1]), self._fixed_weights())
+        prior = self._own_prior(model, rows)
         starts = list(self._starts(model, rows))
-        best = em.search(model, rows, starts, prior=self._own_prior(table.shape[1], origin), **options)
+        best = em.search(model, rows, starts, prior=prior, prune=bool(self.prune), **options)
         if not np.isfinite(best.log_likelihood):
             raise ValueError(f"{type(self).__name__} has no finite start: {best.message}")
+        if self.reseed:
+            best = reseeded(model, rows, best, prior=prior, **options)
         params, n = best.params, len(table)
         self._report(X, best)
+        self.starts_ = tuple(self._in_user_units(fit, origin) for fit in best.starts)
         self.weights_ = params.weights
         self._store(params.components, origin)
         self.lower_bounds_ = (best.trace[1:] / n).tolist()
         self.lower_bound_ = best.log_likelihood / n
         self._warn(best)
         return self
+
+    def _in_user_units(self, fit: em.Fit[MixtureParams], origin: FloatArray) -> em.Fit[MixtureParams]:
+        return replace(fit, params=replace(fit.params, components=self._moved(fit.params.components, origin)))
 
     def _options(self, n: int) -> dict[str, Any]:
         K = check_whole("n_components", self.n_components, 1)
@@ -142,12 +159,15 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             return guessed
         return check_weights("weights_init", self.weights_init, len(guessed))
 
-    def _own_prior(self, d: int, origin: FloatArray) -> MixturePrior | None:
-        prior = self.prior
+    def _own_prior(self, model: Mixture, rows: Rows) -> MixturePrior | None:
+        prior, d, origin = self.prior, rows.d, rows.origin
         if prior is None:
             return None
+        if isinstance(prior, str) and prior == "weak":
+            whole = model.from_responsibilities(rows, np.ones((rows.n, 1)), 1)
+            return MixturePrior(1.0, model.family.weak_prior(whole.components, self.n_components))
         if not isinstance(prior, MixturePrior):
-            raise ValueError(f"prior is {prior!r}; it must be None or an emlib.engine.mixture.MixturePrior.")
+            raise ValueError(f"prior is {prior!r}; it must be None, 'weak' or an emlib.engine.mixture.MixturePrior.")
         weights = np.asarray(prior.weights)
         fits = weights.shape in ((), (self.n_components,)) and weights.dtype.kind in "if"
         if not fits or not (weights >= 1).all():
@@ -156,7 +176,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
                 "and 1 or above (below 1 the prior has no maximum)."
             )
         components: Any = prior.components
-        expected: Any = self._family(d).prior_type
+        expected: Any = model.family.prior_type
         if components is None:
             return prior
         if not isinstance(components, expected):
@@ -175,23 +195,27 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             yield MixtureParams(self._weights_at_start(self.weights_), self._stored(rows.origin))
             return
         rng = generator(self.random_state)
-        for _ in range(self.n_init):
-            guess = self._guess(model, rows, rng)
+        for i in range(self.n_init):
+            guess = self._guess(
+                model, rows, rng, VARIED[min(i, 2)] if self.init_params == "varied" else self.init_params
+            )
             yield MixtureParams(
                 self._weights_at_start(guess.weights),
                 self._given_start(guess.components, rows.d, rows.origin),
             )
 
-    def _guess(self, model: Mixture, rows: Rows, rng: np.random.Generator) -> MixtureParams:
+    def _guess(self, model: Mixture, rows: Rows, rng: np.random.Generator, how: str) -> MixtureParams:
         K = self.n_components
-        if self.init_params == "random":
+        if how == "random":
             return model.from_responsibilities(rows, Random(K, rng), K)
-        if self.init_params == "kmeans":
+        if how == "hierarchical":
+            return model.from_responsibilities(rows, OneHot(hierarchical(rows.X, K, rng), K, self._soften), K)
+        if how == "kmeans":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # too few different rows will show by themselves
                 labels = KMeans(K, random_state=rng).fit(rows.X).labels_
             return model.from_responsibilities(rows, OneHot(labels, K, self._soften), K)
-        pick = kmeans_plus_plus if self.init_params == "k-means++" else random_rows
+        pick = kmeans_plus_plus if how == "k-means++" else random_rows
         whole = model.from_responsibilities(rows, np.ones((rows.n, 1)), 1)
         return MixtureParams(np.full(K, 1.0 / K), self._around(pick(rows.X, K, rng) - rows.origin, whole.components))
 

@@ -165,13 +165,33 @@ def blocks_and_threads(case: Case, monkeypatch=None) -> None:
             return parts
 
     whole, value = case.model.e_step(rows, case.params)
-    serial = expect_over_blocks(case.model, Cut(), case.params, SOFT)
+    [serial] = expect_over_blocks(case.model, Cut(), [case.params], SOFT)
     with ThreadPoolExecutor(3) as pool:
-        threaded = expect_over_blocks(case.model, Cut(), case.params, SOFT, pool)
+        [threaded] = expect_over_blocks(case.model, Cut(), [case.params], SOFT, pool)
     assert serial[1] == threaded[1]
     np.testing.assert_array_equal(statistics(serial[0]), statistics(threaded[0]))
     np.testing.assert_allclose(serial[1], value, rtol=1e-12)
     np.testing.assert_allclose(statistics(serial[0]), statistics(whole), rtol=1e-10)
+
+
+def many_at_once(case: Case) -> None:
+    """Several parameters evaluated together are as if each had been evaluated alone."""
+    if not hasattr(case.model, "e_steps"):
+        return
+    X = case.data(1500)
+    points = [case.params, *(nearby(case, amount) for amount in (0.2, 0.5, 1.0))]
+    for latent in (SOFT, tempered(2.0), HARD):
+        together = case.model.e_steps(X, points, latent)
+        for params, (stats, value) in zip(points, together, strict=True):
+            alone, same = case.model.e_step(X, params, latent)
+            np.testing.assert_allclose(statistics(stats), statistics(alone), rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(value, same, rtol=1e-12)
+    starts = points[1:]
+    best = em.search(case.model, X, starts, tol=1e-9)
+    for start, fit in zip(starts, best.starts, strict=True):
+        alone = em.fit(case.model, X, start, tol=1e-9)
+        assert fit.reason == alone.reason == "converged"
+        np.testing.assert_allclose(fit.log_likelihood, alone.log_likelihood, rtol=1e-9)
 
 
 def accelerated(case: Case) -> None:
@@ -207,6 +227,7 @@ CHECKS = [
     sampled_mean,
     posterior_draws,
     blocks_and_threads,
+    many_at_once,
     accelerated,
     impossible_points,
 ]

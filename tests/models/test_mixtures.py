@@ -323,7 +323,7 @@ BAD_PARAMETERS = [
     ({"temperature": -1}, "temperature is -1"),
     ({"accelerate": "more"}, "accelerate is 'more'"),
     ({"random_state": "x"}, "random_state is 'x'"),
-    ({"prior": 3}, "prior is 3; it must be None or"),
+    ({"prior": 3}, "prior is 3; it must be None, .weak. or"),
     ({"prior": MixturePrior(1.0, NormalInverseWishart(np.zeros(3), 1.0, np.eye(3), 9.0))}, "data of 4 columns need"),
     ({"weights_init": [0.5, 0.6]}, r"weights_init is \[0\.5, 0\.6\]; weights must not be negative and must sum to 1"),
     ({"weights_init": [1.0]}, r"weights_init has shape \(1,\); it must have shape \(2,\)"),

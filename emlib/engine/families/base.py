@@ -25,6 +25,11 @@ class Family(Protocol[P]):
         """The class of its conjugate prior."""
         ...
 
+    @property
+    def separate(self) -> bool:
+        """Whether no component shares a parameter with another, so that several mixtures' can be listed as one."""
+        ...
+
     def n_features(self, d: int) -> int:
         """Length p of T(x) for d columns."""
         ...
@@ -43,6 +48,10 @@ class Family(Protocol[P]):
 
     def maximise(self, stats: Statistics, prior: Any = None) -> P:
         """The M-step: parameters whose expected statistics equal the observed ones."""
+        ...
+
+    def weak_prior(self, whole: P, K: int) -> Any:
+        """A prior too weak to matter where there are data, given one component fitted to all of them."""
         ...
 
     def draw(self, stats: Statistics, prior: Any, rng: np.random.Generator) -> P:
@@ -64,6 +73,11 @@ class Family(Protocol[P]):
 
 class Linear:
     """T(x) = [1, x]: the features of every family whose log density is linear in the data."""
+
+    @property
+    def separate(self) -> bool:
+        """Whether no component shares a parameter with another."""
+        return True
 
     def n_features(self, d: int) -> int:
         """1 + d."""

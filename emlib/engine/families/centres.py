@@ -50,6 +50,9 @@ class Centres(Linear):
         totals = with_starved(stats.totals)
         return CentreParams(totals[:, 1:] / totals[:, :1])
 
+    def weak_prior(self, whole: CentreParams, K: int) -> None:
+        """None is needed: a centre without rows stays where the data are."""
+
     def draw(self, stats: Statistics, prior: None, rng: np.random.Generator) -> CentreParams:
         """From the posterior under a flat prior; a component without rows stays near all of them."""
         totals = with_starved(stats.totals)

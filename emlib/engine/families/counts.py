@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 
 from ..blocks import Rows
 from ..em import EPS
@@ -23,10 +23,11 @@ class _OfCounts(Linear):
         """Terms of the log density that no parameter touches: X (..., d, rows) to (..., rows)."""
         raise NotImplementedError
 
-    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: float = 0.0) -> Natural:
+    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: FloatArray | None = None) -> Natural:
         """Natural parameters [first, slope], with the base measure of the rows, summed once."""
         total = rows.once(self, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
         eta = np.concatenate([first[:, None], slope], axis=1)
+        noise = np.zeros(len(eta)) if noise is None else noise
         return Natural(eta, base=self.log_base, base_total=total, noise=noise)
 
     def n_parameters(self, K: int, d: int) -> int:
@@ -43,14 +44,19 @@ class PoissonParams:
 
 @dataclass(frozen=True)
 class GammaPrior:
-    """Conjugate prior of Poisson rates: as if `shape - 1` events had been seen in `rate` rows."""
+    """Conjugate prior of Poisson rates: as if `shape - 1` events had been seen in `rate` rows.
 
-    shape: float = 1.0
-    rate: float = 0.0
+    Each is one number, or one for each column (d,).
+    """
+
+    shape: float | FloatArray = 1.0
+    rate: float | FloatArray = 0.0
 
     def check(self, d: int) -> None:
         """Refuse a prior that is none."""
-        if not (self.shape > 0 and self.rate >= 0):
+        _check_columns("shape", self.shape, d)
+        _check_columns("rate", self.rate, d)
+        if not (np.all(np.asarray(self.shape) > 0) and np.all(np.asarray(self.rate) >= 0)):
             raise ValueError(f"prior has shape {self.shape!r} and rate {self.rate!r}; they must be positive.")
 
 
@@ -77,9 +83,15 @@ class Poisson(_OfCounts):
         if prior is None:
             totals = with_starved(stats.totals)
             return PoissonParams(totals[:, 1:] / totals[:, :1])
-        totals = with_starved(stats.totals) if prior.rate == 0 else stats.totals  # a flat prior fills nothing in
+        totals = (
+            with_starved(stats.totals) if np.any(np.asarray(prior.rate) == 0) else stats.totals
+        )  # a flat prior fills nothing in
         events = np.maximum(totals[:, 1:] + (prior.shape - 1.0), 0.0)
         return PoissonParams(events / (totals[:, :1] + prior.rate))
+
+    def weak_prior(self, whole: PoissonParams, K: int) -> GammaPrior:
+        """A tenth of a row at the mean of each column."""
+        return GammaPrior(1.0 + 0.1 * whole.rates[0], 0.1)
 
     def draw(self, stats: Statistics, prior: GammaPrior, rng: np.random.Generator) -> PoissonParams:
         """From the gamma posterior."""
@@ -89,7 +101,7 @@ class Poisson(_OfCounts):
 
     def log_prior(self, params: PoissonParams, prior: GammaPrior) -> float:
         """See `Family.log_prior`."""
-        return _power(params.rates, prior.shape - 1.0) - prior.rate * float(params.rates.sum())
+        return float((xlogy(prior.shape - 1.0, params.rates) - prior.rate * params.rates).sum())
 
     def sample(self, params: PoissonParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
@@ -105,14 +117,19 @@ class BinomialParams:
 
 @dataclass(frozen=True)
 class BetaPrior:
-    """Conjugate prior of probabilities: as if `a - 1` successes and `b - 1` failures had been seen."""
+    """Conjugate prior of probabilities: as if `a - 1` successes and `b - 1` failures had been seen.
 
-    a: float = 1.0
-    b: float = 1.0
+    Each is one number, or one for each column (d,).
+    """
+
+    a: float | FloatArray = 1.0
+    b: float | FloatArray = 1.0
 
     def check(self, d: int) -> None:
         """Refuse a prior that is none."""
-        if not (self.a > 0 and self.b > 0):
+        _check_columns("a", self.a, d)
+        _check_columns("b", self.b, d)
+        if not (np.all(np.asarray(self.a) > 0) and np.all(np.asarray(self.b) > 0)):
             raise ValueError(f"prior has a {self.a!r} and b {self.b!r}; they must be positive.")
 
 
@@ -133,7 +150,7 @@ class Binomial(_OfCounts):
         first = log_weights + failure @ self.n_trials
         slope = _log(params.probs) - failure
         # At p = 1 numbers near 700 cancel; the loop must not take their rounding for a fall.
-        noise = EPS * float(((np.abs(failure) + np.abs(slope)) @ self.n_trials).max())
+        noise = EPS * ((np.abs(failure) + np.abs(slope)) @ self.n_trials)
         return self._natural(first, slope, rows, noise)
 
     def log_base(self, X: FloatArray) -> FloatArray:
@@ -146,10 +163,16 @@ class Binomial(_OfCounts):
         if prior is None:
             totals = with_starved(stats.totals)
             return BinomialParams(np.minimum(totals[:, 1:] / (totals[:, :1] * self.n_trials), 1.0))
-        totals = with_starved(stats.totals) if prior.a == prior.b == 1 else stats.totals
+        flat = np.any((np.asarray(prior.a) == 1) & (np.asarray(prior.b) == 1))
+        totals = with_starved(stats.totals) if flat else stats.totals
         successes = np.maximum(totals[:, 1:] + (prior.a - 1.0), 0.0)
         failures = np.maximum(totals[:, :1] * self.n_trials - totals[:, 1:] + (prior.b - 1.0), 0.0)
         return BinomialParams(successes / (successes + failures))
+
+    def weak_prior(self, whole: BinomialParams, K: int) -> BetaPrior:
+        """A tenth of a row with the successes of all rows."""
+        pseudo = 0.1 * self.n_trials
+        return BetaPrior(1.0 + pseudo * whole.probs[0], 1.0 + pseudo * (1.0 - whole.probs[0]))
 
     def draw(self, stats: Statistics, prior: BetaPrior, rng: np.random.Generator) -> BinomialParams:
         """From the beta posterior."""
@@ -159,7 +182,7 @@ class Binomial(_OfCounts):
 
     def log_prior(self, params: BinomialParams, prior: BetaPrior) -> float:
         """See `Family.log_prior`."""
-        return _power(params.probs, prior.a - 1.0) + _power(1.0 - params.probs, prior.b - 1.0)
+        return float((xlogy(prior.a - 1.0, params.probs) + xlogy(prior.b - 1.0, 1.0 - params.probs)).sum())
 
     def sample(self, params: BinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
@@ -219,15 +242,17 @@ class Multinomial(_OfCounts):
         # A component of empty rows says nothing about categories: all are as likely.
         return MultinomialParams(np.where(total > 0, counts / np.maximum(total, TINY), 1.0 / counts.shape[1]))
 
+    def weak_prior(self, whole: MultinomialParams, K: int) -> DirichletPrior:
+        """One count, shared out as in all rows."""
+        return DirichletPrior(1.0 + whole.probs[0])
+
     def draw(self, stats: Statistics, prior: DirichletPrior, rng: np.random.Generator) -> MultinomialParams:
         """From the Dirichlet posterior."""
         return MultinomialParams(np.stack([rng.dirichlet(row + prior.concentration) for row in stats.totals[:, 1:]]))
 
     def log_prior(self, params: MultinomialParams, prior: DirichletPrior) -> float:
         """See `Family.log_prior`."""
-        pseudo = np.broadcast_to(np.asarray(prior.concentration) - 1.0, params.probs.shape)
-        used = pseudo != 0.0
-        return float(pseudo[used] @ np.log(params.probs[used]))
+        return float(xlogy(np.asarray(prior.concentration) - 1.0, params.probs).sum())
 
     def sample(self, params: MultinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """Rows with a total of `total` each; see `Family.sample`."""
@@ -247,6 +272,6 @@ def _log(p: FloatArray) -> FloatArray:
     return np.log(np.where(p >= 0.0, np.maximum(p, TINY), np.nan))
 
 
-def _power(p: FloatArray, exponent: float) -> float:
-    """``sum of exponent * log p``; an exponent of zero ignores even p = 0."""
-    return 0.0 if exponent == 0.0 else float(exponent * np.log(p).sum())
+def _check_columns(name: str, value: float | FloatArray, d: int) -> None:
+    if np.shape(value) not in ((), (d,)):
+        raise ValueError(f"prior has a {name} of shape {np.shape(value)}; it must be a number, or {d} of them.")

@@ -79,6 +79,11 @@ class GaussianShape:
     reg_covar: float = 0.0
 
     @property
+    def separate(self) -> bool:
+        """Whether no component shares a parameter with another."""
+        return True
+
+    @property
     def prior_type(self) -> type:
         """`NormalInverseWishart`."""
         return NormalInverseWishart
@@ -101,6 +106,17 @@ class GaussianShape:
         mean, scatter = self._shrunk(stats, prior)
         rows = self._rows(counts_of(stats), d) + self._pseudo_rows(prior.dof, K, d)
         return GaussianParams(mean, self._floored(scatter / rows))
+
+    def weak_prior(self, whole: GaussianParams, K: int) -> NormalInverseWishart:
+        """A hundredth of a row at the mean, and d + 2 degrees of freedom for a Kth of the data's volume.
+
+        The default prior of Fraley & Raftery (2007), which keeps spikes away.
+        """
+        mean = whole.means[0]
+        d = len(mean)
+        spread = np.asarray(whole.covariances)
+        matrix = spread.reshape(d, d) if spread.size == d * d else np.eye(d) * spread.ravel()
+        return NormalInverseWishart(mean, 0.01, matrix / K ** (2.0 / d), d + 2.0)
 
     def _shrunk(self, stats: Statistics, prior: NormalInverseWishart) -> tuple[FloatArray, FloatArray]:
         """Posterior means and scatter: the prior's pseudo-rows added to those seen."""
@@ -240,12 +256,12 @@ def reach(rows: Rows, means: FloatArray) -> FloatArray:
     return np.maximum(rows.scale, np.abs(means))
 
 
-def noise_of(condition: FloatArray, special: Mapping[int, Special], constant: FloatArray) -> float:
-    """Rounding error per row: of the expanded form, of differences, and of the sum."""
-    expanded = max((float(c) for k, c in enumerate(condition) if k not in special), default=0.0)
-    whitened = max((float(condition[k]) for k in special), default=0.0)
-    largest = float(np.abs(constant[np.isfinite(constant)]).max(initial=0.0))
-    return EPS * (0.25 * expanded + 4.0 * np.sqrt(whitened) + 4.0 * largest)
+def noise_of(condition: FloatArray, special: Mapping[int, Special], constant: FloatArray) -> FloatArray:
+    """Rounding error per row (K,): of the expanded form or of differences, and of the sum."""
+    form = 0.25 * condition
+    whitened = list(special)
+    form[whitened] = 4.0 * np.sqrt(condition[whitened])
+    return EPS * (form + 4.0 * np.where(np.isfinite(constant), np.abs(constant), 0.0))
 
 
 def wishart(scatter: FloatArray, dof: float, rng: np.random.Generator) -> FloatArray:

@@ -19,6 +19,11 @@ class TiedGaussian(Linear, GaussianShape):
     What remains of it is the sum of x x' over all rows, which no label touches.
     """
 
+    @property
+    def separate(self) -> bool:
+        """No: the covariance belongs to all."""
+        return False
+
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``x x'``."""
         return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,njb->ij", X, X) for X in r.pieces(8192, 1))))
@@ -92,6 +97,11 @@ class TiedGaussian(Linear, GaussianShape):
 
 class TiedSphericalGaussian(Linear, GaussianShape):
     """One spherical variance for all components, estimated: K-means is its cold limit."""
+
+    @property
+    def separate(self) -> bool:
+        """No: the covariance belongs to all."""
+        return False
 
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``|x|**2``."""
