@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -38,6 +38,11 @@ class Rows:
         The table; any float or integer dtype, a memmap included. Not copied here.
     origin : array (d,), optional
         Subtracted from every row; zero by default.
+
+    Attributes
+    ----------
+    constants : dict
+        What `once` has computed so far, of this table and its blocks.
     """
 
     def __init__(self, X: ArrayLike, origin: FloatArray | None = None) -> None:
@@ -49,7 +54,8 @@ class Rows:
         self.origin = np.zeros(self.d) if origin is None else np.asarray(origin, dtype=float)
         self._keep = 8 * self.X.size <= KEEP_BYTES and not isinstance(self.X, np.memmap)
         self._kept: dict[tuple[int, int], list[FloatArray]] = {}
-        self._constants: dict[int, tuple[object, Any]] = {}
+        self._first = 0  # row of the whole table at which this block begins
+        self.constants: dict[tuple[int, Hashable], Any] = {}
 
     def __len__(self) -> int:
         return self.n
@@ -61,7 +67,18 @@ class Rows:
     def _part(self, start: int, stop: int) -> Rows:
         part = Rows(self.X[start:stop], self.origin)
         part._keep, part.scale = self._keep, self.scale
+        part._first, part.constants = self._first + start, self.constants
         return part
+
+    @classmethod
+    def passing(cls, X: ArrayLike, origin: FloatArray, scale: FloatArray, constants: Any = ()) -> Rows:
+        """A chunk of a larger table, looked at once: nothing is kept but what `once` computes.
+
+        `origin` and `scale` are those of the larger table; `constants` of the last time are not computed again.
+        """
+        rows = cls(X, origin)
+        rows._keep, rows.scale, rows.constants = False, scale, dict(constants)
+        return rows
 
     @functools.cached_property
     def scale(self) -> FloatArray:
@@ -100,11 +117,15 @@ class Rows:
         if whole < self.n:
             yield np.subtract(self.X[whole:].T, origin, order="C")[None]
 
-    def once(self, owner: object, compute: Callable[[Rows], Any]) -> Any:
-        """A quantity of the data alone, computed at the first call for `owner` and kept."""
-        if id(owner) not in self._constants:
-            self._constants[id(owner)] = (owner, compute(self))  # the owner is held, so its id stays its own
-        return self._constants[id(owner)][1]
+    def once(self, key: Hashable, compute: Callable[[Rows], Any]) -> Any:
+        """A quantity of the data alone, computed at the first call for `key` and kept.
+
+        Keys are compared by value, for a family comes to another process as a copy. A family of plain
+        numbers is a key of its own; one that holds arrays must name what its quantity depends on.
+        """
+        if (self._first, key) not in self.constants:
+            self.constants[self._first, key] = compute(self)
+        return self.constants[self._first, key]
 
 
 def as_rows(data: Any) -> Rows:
@@ -115,7 +136,14 @@ def as_rows(data: Any) -> Rows:
 def expect_over_blocks(
     model: Any, data: Any, params: Any, latent: Latent, executor: Executor | None = None
 ) -> tuple[Any, float]:
-    """The E-step of `model` over all of `data`: statistics and objective, summed over blocks."""
+    """The E-step of `model` over all of `data`: statistics and objective, summed over blocks.
+
+    Data that live elsewhere are added up where they live: they have a method `total` (`engine.chunks`).
+    """
+    if hasattr(data, "total"):
+        work = functools.partial(_expect_chunk, model, params)
+        stats, values = data.total(work, latent.split(len(data.lengths)), keep=True)
+        return stats, math.fsum(values)
     blocks = data.blocks() if hasattr(data, "blocks") else [data]
     if len(blocks) == 1:
         stats, value = model.e_step(blocks[0], params, latent)
@@ -124,6 +152,12 @@ def expect_over_blocks(
     parts = list(run(lambda block, own: model.e_step(block, params, own), blocks, latent.split(len(blocks))))
     stats = functools.reduce(lambda a, b: a + b, (part[0] for part in parts))
     return stats, math.fsum(part[1] for part in parts)
+
+
+def _expect_chunk(model: Any, params: Any, rows: Rows, latent: Latent) -> tuple[Any, list[float]]:
+    """The E-step over a chunk, block by block; a list, so that the values of all chunks are rounded once."""
+    stats, value = expect_over_blocks(model, rows, params, latent)
+    return stats, [value]
 
 
 def n_threads() -> int:

@@ -11,8 +11,9 @@ import numpy as np
 from ..engine import families
 from ..engine.latent import FloatArray
 from ..engine.mixture import MixturePrior
-from .checks import Numeric, check_real, check_shape
+from .checks import check_real, check_shape
 from .mixture_estimator import MixtureEstimator
+from .tables import Survey
 
 SHAPES: dict[str, Callable[[float], families.Family[families.GaussianParams]]] = {
     "full": families.Gaussian,
@@ -84,6 +85,7 @@ class GaussianMixture(MixtureEstimator):
     """
 
     _soften = 0.0
+    _parts_of_start = ("means_init", "precisions_init")
 
     def __init__(
         self,
@@ -137,19 +139,19 @@ class GaussianMixture(MixtureEstimator):
     def _tol_unit(self, n: int) -> float:
         return float(n)
 
-    def _origin(self, X: Numeric) -> FloatArray:
-        return X.mean(axis=0, dtype=float)
+    def _origin(self, seen: Survey) -> FloatArray:
+        return seen.mean
 
-    def _check_fit(self, X: Numeric) -> None:
-        constant = [j for j in range(X.shape[1]) if (X[:, j] == X[0, j]).all()]
-        if not constant:
+    def _check_fit(self, seen: Survey) -> None:
+        constant = np.flatnonzero(seen.constant)
+        if not len(constant):
             return
         found = f"column {constant[0]} of X is constant, so no covariance can be estimated from it"
-        if len(constant) == X.shape[1] and len(X) > 1:
+        if len(constant) == len(seen.mean) and seen.n > 1:
             found = "all rows of X are equal, so no covariance can be estimated"
         if self.reg_covar == 0:
             raise ValueError(f"{found}; drop it, or set reg_covar above 0.")
-        if len(X) > 1:
+        if seen.n > 1:
             warnings.warn(f"{found}; its variance is reg_covar={self.reg_covar:g} alone.", UserWarning, stacklevel=3)
 
     def _given_start(self, components: families.GaussianParams, d: int, origin: FloatArray) -> families.GaussianParams:
