@@ -170,7 +170,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
         """Minus the inertia of X."""
         check_is_fitted(self)
         table, seen = self._look(X, reset=False)
-        return -_assign(table, lay_out(table, seen.mean, seen), self.cluster_centers_)[2]
+        return -_tally(lay_out(table, seen.mean, seen), self.cluster_centers_)[1]
 
     @property
     def _n_features_out(self) -> int:
@@ -180,15 +180,26 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
 def _assign(table: Any, rows: Rows | Chunks, centres: FloatArray) -> tuple[Labels, Counts, float]:
     """Nearest centres of all rows, how many rows each centre has, and the inertia."""
     if isinstance(rows, Chunks):
-        counts, inertia = rows.total(partial(_tally, centres), [None] * len(rows.lengths))
-        return by_chunks(partial(_checked, _labels, centres), table, np.intp), counts, inertia
+        return by_chunks(partial(_checked, _labels, centres), table, np.intp), *_tally(rows, centres)
     labels = _labels(rows.X, centres)
     return labels, np.bincount(labels, minlength=len(centres)), _inertia(rows.X, centres, labels)
 
 
-def _tally(centres: FloatArray, rows: Rows, own: None) -> tuple[Counts, float]:
-    labels = _labels(rows.X, centres)
-    return np.bincount(labels, minlength=len(centres)), _inertia(rows.X, centres, labels)
+def _tally(rows: Rows | Chunks, centres: FloatArray) -> tuple[Counts, float]:
+    """The same without the labels."""
+    if isinstance(rows, Chunks):
+        counts, inertia = rows.total(partial(_tally_chunk, centres), [None] * len(rows.lengths))
+        return counts, inertia
+    counts, inertia = np.zeros(len(centres), np.intp), 0.0
+    for part in slices(len(rows)):
+        labels = _labels(rows.X[part], centres)
+        counts += np.bincount(labels, minlength=len(centres))
+        inertia += _inertia(rows.X[part], centres, labels)
+    return counts, inertia
+
+
+def _tally_chunk(centres: FloatArray, rows: Rows, own: None) -> tuple[Counts, float]:
+    return _tally(rows, centres)
 
 
 def _checked(function: Any, centres: FloatArray, X: Numeric, first: int) -> Any:
@@ -199,8 +210,11 @@ def _checked(function: Any, centres: FloatArray, X: Numeric, first: int) -> Any:
 def _labels(X: Numeric, centres: FloatArray) -> Labels:
     """The nearest centre of each row (n,)."""
     origin = centres.mean(axis=0)
-    params = MixtureParams(np.ones(len(centres)), CentreParams(centres - origin))
-    return Mixture(Centres()).labels(Rows(X, origin), params)
+    model, params = Mixture(Centres()), MixtureParams(np.ones(len(centres)), CentreParams(centres - origin))
+    labels = np.empty(len(X), np.intp)
+    for rows in slices(len(X)):
+        labels[rows] = model.labels(Rows(X[rows], origin), params)
+    return labels
 
 
 def _inertia(X: Numeric, centres: FloatArray, labels: Labels) -> float:
