@@ -44,6 +44,10 @@ class PoissonMixture(MixtureEstimator):
     ValueError
         From ``fit``, for values that are not counts among the rest.
 
+    Notes
+    -----
+    Tables bigger than memory, files or Dask arrays, are fitted as by `GaussianMixture`.
+
     Examples
     --------
     Days with 0 to 9 deaths of women over 80 in *The Times*: a mixture of two seasons.

@@ -72,6 +72,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
     ValueError
         From ``fit``, in one sentence, for a bad parameter or table.
 
+    Notes
+    -----
+    Tables bigger than memory are fitted as by `GaussianMixture`.
+
     Examples
     --------
     >>> import numpy as np

@@ -72,6 +72,25 @@ class GaussianMixture(MixtureEstimator):
     trace_, n_iter_, stop_reason_, converged_, starts_
         As in every EM estimator.
 
+    Notes
+    -----
+    **Bigger than memory.** ``fit`` reads a `numpy.memmap` or a Dask array block by block, in one
+    pass for all checks and one for each iteration; memory does not grow with the rows. Of files,
+    ``predict`` and its like fill an array; of Dask arrays they are Dask arrays, computed when asked
+    for, and ``score``, ``bic`` and ``aic`` are numbers.
+
+    The E-step runs where the chunks are, on Dask's active scheduler: threads, or the workers of a
+    ``distributed.Client`` if one is open. Chunks are read anew for every pass; where the cluster's
+    memory holds them all, ``X = X.persist()`` saves that. The sums are added in an order that the
+    chunks alone determine, so that neither the number of workers nor one that is lost on the way
+    changes the result. Chunks of 10**5 to 10**7 numbers serve well; sizes must be known, and chunks
+    of columns are joined.
+
+    The starts "kmeans", "k-means++" and "random_from_data" are found on a random sample of 2**17
+    rows if a Dask array has more than that, or any other table more than 2**20; "random" draws the
+    responsibilities of each chunk from a stream of its own. A start that is given entirely needs
+    neither.
+
     References
     ----------
     Chapter 2 of the book, eqs. 2.1 to 2.8.

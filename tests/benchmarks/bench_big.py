@@ -116,7 +116,8 @@ def test_ten_times_the_rows(kind, tmp_path):
         results.append(result := json.loads(ran.stdout))
         print(
             f"\n{kind}, {n:.0e} rows of 2, K = 3: {result['iteration']:.3g} s an iteration, "
-            f"{result['start']:.3g} s with checks, start and the first; memory {result['own']:.0f} MB own, peak {result['peak']:.0f} MB; "
+            f"{result['start']:.3g} s with checks, start and the first; "
+            f"memory {result['own']:.0f} MB own, peak {result['peak']:.0f} MB; "
             f"mean log-likelihood {result['score']:.6f}",
             end="",
         )

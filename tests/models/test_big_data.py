@@ -134,6 +134,20 @@ def test_the_answer_does_not_depend_on_the_workers(da):
         assert_same_fit(fits[0], other, rtol=0)
 
 
+@pytest.mark.parametrize("shape", ["full", "diag", "spherical"])
+def test_chunks_agree_where_digits_would_be_lost(da, shape):
+    """Narrow components in some chunks, a wide one in others: all must measure a component from the same point."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1e-3, (1000, 2)), rng.normal(1, 1e-3, (1000, 2)), rng.normal(0, 300, (1000, 2))])
+    precisions = {"full": [np.eye(2) * p for p in (1e4, 1e4, 1e-4)], "diag": [[1e4] * 2, [1e4] * 2, [1e-4] * 2]}
+    start = {"weights_init": [0.3, 0.3, 0.4], "means_init": [[0.0, 0.0], [1.0, 1.0], [10.0, 10.0]]}
+    model = GaussianMixture(3, covariance_type=shape, reg_covar=0, tol=1e-9, **start)
+    model.set_params(precisions_init=precisions.get(shape, [1e4, 1e4, 1e-4]))
+    a, b = (type(model)(**model.get_params()).fit(table) for table in (da.from_array(X, chunks=500), X))
+    assert_same_fit(a, b)
+    np.testing.assert_allclose(a.means_[:2], [[0, 0], [1, 1]], atol=1e-3)
+
+
 def test_random_responsibilities_come_from_streams_of_their_own(da):
     start = Mixture(families.Poisson()).from_responsibilities
     X = np.full((400, 1), 3.0)
