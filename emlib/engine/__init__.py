@@ -1,11 +1,11 @@
-"""The engine: one loop, the choices of E, exponential families, blocks of rows."""
+"""The engine: one loop, the choices of E, exponential families, blocks and chunks of rows."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-__all__ = ["accelerate", "blocks", "em", "families", "kernel", "latent", "mixture", "parameters"]
+__all__ = ["accelerate", "blocks", "chunks", "em", "families", "kernel", "latent", "mixture", "parameters"]
 
 
 def __getattr__(name: str) -> Any:

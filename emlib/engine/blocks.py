@@ -13,7 +13,7 @@ import operator
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -40,6 +40,11 @@ class Rows:
         The table; any float or integer dtype, a memmap included. Not copied here.
     origin : array (d,), optional
         Subtracted from every row; zero by default.
+
+    Attributes
+    ----------
+    constants : dict
+        What `once` has computed so far, of this table and its blocks.
     """
 
     def __init__(self, X: ArrayLike, origin: FloatArray | None = None) -> None:
@@ -52,7 +57,8 @@ class Rows:
         self._whole = self.n  # rows of the table that this is a block of
         self._keep = 8 * self.X.size <= KEEP_BYTES and not isinstance(self.X, np.memmap)
         self._kept: dict[tuple[int, int], list[FloatArray]] = {}
-        self._constants: dict[tuple[Any, ...], tuple[object, Any]] = {}
+        self._first = 0  # row of the whole table at which this block begins
+        self.constants: dict[tuple[int, Hashable], Any] = {}
 
     def __len__(self) -> int:
         return self.n
@@ -64,7 +70,18 @@ class Rows:
     def _part(self, start: int, stop: int) -> Rows:
         part = Rows(self.X[start:stop], self.origin)
         part._keep, part._whole, part.scale = self._keep, self._whole, self.scale
+        part._first, part.constants = self._first + start, self.constants
         return part
+
+    @classmethod
+    def passing(cls, X: ArrayLike, origin: FloatArray, scale: FloatArray, constants: Any = ()) -> Rows:
+        """A chunk of a larger table, looked at once: nothing is kept but what `once` computes.
+
+        `origin` and `scale` are those of the larger table; `constants` of the last time are not computed again.
+        """
+        rows = cls(X, origin)
+        rows._keep, rows.scale, rows.constants = False, scale, dict(constants)
+        return rows
 
     @functools.cached_property
     def scale(self) -> FloatArray:
@@ -107,12 +124,15 @@ class Rows:
         """Whether p numbers a row, for the whole table, are few enough to be kept between iterations."""
         return self._keep and 8 * self._whole * p <= KEEP_FEATURES
 
-    def once(self, owner: object, compute: Callable[[Rows], Any], *name: object) -> Any:
-        """A quantity of the data alone, computed at the first call for `owner` (and `name`) and kept."""
-        key = (id(owner), *name)
-        if key not in self._constants:
-            self._constants[key] = (owner, compute(self))  # the owner is held, so its id stays its own
-        return self._constants[key][1]
+    def once(self, key: Hashable, compute: Callable[[Rows], Any]) -> Any:
+        """A quantity of the data alone, computed at the first call for `key` and kept.
+
+        Keys are compared by value, for a family comes to another process as a copy. A family of plain
+        numbers is a key of its own; one that holds arrays must name what its quantity depends on.
+        """
+        if (self._first, key) not in self.constants:
+            self.constants[self._first, key] = compute(self)
+        return self.constants[self._first, key]
 
 
 def as_rows(data: Any) -> Rows:
@@ -123,7 +143,14 @@ def as_rows(data: Any) -> Rows:
 def expect_over_blocks(
     model: Any, data: Any, points: Sequence[Any], latent: Latent, executor: Executor | None = None
 ) -> list[tuple[Any, float]]:
-    """The E-step of `model` over all of `data`, at each of `points`: statistics and objective, summed over blocks."""
+    """The E-step of `model` over all of `data`, at each of `points`: statistics and objective, summed over blocks.
+
+    Data that live elsewhere are added up where they live: they have a method `total` (`engine.chunks`).
+    """
+    if hasattr(data, "total"):
+        work = functools.partial(_expect_chunk, model, points)
+        found = data.total(work, latent.split(len(data.lengths)), keep=True)
+        return list(zip(found[: len(points)], map(math.fsum, found[len(points) :]), strict=True))
     blocks = data.blocks() if hasattr(data, "blocks") else [data]
     run = map if executor is None or len(blocks) == 1 else executor.map
     parts = list(run(lambda block, own: _e_steps(model, block, points, own), blocks, latent.split(len(blocks))))
@@ -139,6 +166,12 @@ def _e_steps(model: Any, block: Any, points: Sequence[Any], latent: Latent) -> l
 
 def _summed(parts: Sequence[tuple[Any, float]]) -> tuple[Any, float]:
     return functools.reduce(operator.add, (part[0] for part in parts)), math.fsum(part[1] for part in parts)
+
+
+def _expect_chunk(model: Any, points: Sequence[Any], rows: Rows, latent: Latent) -> tuple[Any, ...]:
+    """The E-steps over a chunk: all statistics, then all values in lists, so that each sum is rounded once."""
+    pairs = expect_over_blocks(model, rows, points, latent)
+    return (*(stats for stats, _ in pairs), *([value] for _, value in pairs))
 
 
 def n_threads() -> int:

@@ -226,7 +226,7 @@ def _featured(rows: Rows, family: Features, piece: int, batch: int) -> Iterator[
         return [(X, features(X, np.empty((len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch)]
 
     if rows.keeps_features(p):
-        yield from rows.once(family, kept, "features", piece, batch)
+        yield from rows.once(("features", type(family).__name__, piece, batch), kept)
     else:
         yield from ((X, features(X, _buffer("T", (len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch))
 
@@ -243,6 +243,8 @@ def _log_joints(
     if len(naturals) > 1:  # features are reused at once by all climbs, so short pieces that stay in cache are best
         piece, batch = min(piece, TOGETHER_ROWS), 1
     eta = np.stack([natural.eta for natural in naturals])
+    for s, natural in enumerate(naturals):
+        eta[s, list(natural.special)] = 0.0  # not used, and too large to multiply
     expanded = any(len(natural.special) < K for natural in naturals)
     for X, T in _featured(rows, family, piece, batch) if expanded else ((X, None) for X in rows.pieces(piece, batch)):
         nb, _, b = X.shape

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import as_rows
+from .blocks import Rows, as_rows
+from .chunks import Chunks
 from .families import Family
 from .families.base import NO_EVIDENCE, counts_of
 from .kernel import Shares, Statistics, best_label, expect, expect_many, moments, posterior
@@ -157,12 +158,17 @@ class Mixture:
         return best_label(rows, self.family, self.family.natural(params.components, _log_weights(params), rows))
 
     def from_responsibilities(self, data: Any, responsibilities: Shares, K: int) -> MixtureParams:
-        """The M-step for responsibilities (n, K) that are given: a start from labels."""
-        parts, first = [], 0
-        for block in as_rows(data).blocks():  # the blocks of the fit, so that what they keep is kept once
-            parts.append(moments(block, self.family, responsibilities, K, first))
-            first += len(block)
-        return self.m_step(functools.reduce(operator.add, parts))
+        """The M-step for responsibilities (n, K) that are given: a start from labels.
+
+        For `Chunks` they must have a method ``split(n)`` that gives those of each of the n chunks.
+        """
+        if isinstance(data, Chunks):
+            shares: Any = responsibilities
+            work = functools.partial(_moments, self.family, K)
+            (stats,) = data.total(work, shares.split(len(data.lengths)))
+        else:
+            (stats,) = _moments(self.family, K, as_rows(data), responsibilities)
+        return self.m_step(stats)
 
     def project(self, params: MixtureParams) -> MixtureParams:
         """Probabilities that sum to one to the last digit: a sum of 1 + 1e-12 would pass for likelihood."""
@@ -197,6 +203,14 @@ class Mixture:
             own = own[:1]  # the means; the rest is shared
         arrays = [np.asarray(getattr(components, name)) for name in own]
         return all((np.abs(a[i] - a[j]) <= 1e-9 * np.abs(a).max(axis=0)).all() for a in arrays)
+
+
+def _moments(family: Family[Any], K: int, rows: Rows, responsibilities: Shares) -> tuple[Statistics]:
+    parts, first = [], 0
+    for block in rows.blocks():  # the blocks of the fit, so that what they keep is kept once
+        parts.append(moments(block, family, responsibilities, K, first))
+        first += len(block)
+    return (functools.reduce(operator.add, parts),)
 
 
 def _log_weights(params: MixtureParams) -> FloatArray:

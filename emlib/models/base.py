@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from ..engine.em import Fit
 from .checks import Numeric, check_table
+from .tables import CheckRows, Survey, as_table, survey
 
 
 class EMEstimator(BaseEstimator):  # type: ignore[misc]
@@ -24,6 +25,18 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
     def _accept(self, X: Any, *, reset: bool) -> Numeric:
         """Check a table and that it has the columns the estimator was fitted on."""
         table = check_table(X)
+        if not reset:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        return table
+
+    def _look(self, X: Any, *, reset: bool, check_rows: CheckRows | None = None, first: int = 0) -> tuple[Any, Survey]:
+        """The same for a table of any size, in one pass, with what that pass has found (`models.tables`)."""
+        table = self._columns(X, reset=reset)
+        return table, survey(table, check_rows, first)
+
+    def _columns(self, X: Any, *, reset: bool) -> Any:
+        """Check what a table is, but none of its values."""
+        table = as_table(X)
         if not reset:
             validate_data(self, X, reset=False, skip_check_array=True)
         return table

@@ -32,49 +32,77 @@ def check_table(X: Any) -> Numeric:
       ...
     ValueError: X holds NaN in row 0, column 1; every value must be a finite number.
     """
+    X = check_numbers(X)
+    check_finite(X)
+    return X
+
+
+def check_numbers(X: Any) -> Numeric:
+    """What `check_table` does before it looks at the values; a `numpy.memmap` stays one."""
     if issparse(X):
         raise TypeError("X is a sparse matrix; a dense array is needed, X.toarray() for instance.")
     try:
-        X = check_array(
-            X,
-            dtype=[np.float64, np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8, np.uint16, np.uint32],
-            ensure_all_finite=False,
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_min_samples=0,
-            ensure_min_features=0,
+        mapped = isinstance(X, np.memmap) and X.dtype.kind in "fiub"  # of whatever width: a copy might not fit
+        X = (
+            X
+            if mapped
+            else check_array(
+                X,
+                dtype=[np.float64, np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8, np.uint16, np.uint32],
+                ensure_all_finite=False,
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_min_samples=0,
+                ensure_min_features=0,
+            )
         )
     except ValueError as problem:
         if "could not convert" in str(problem) or "inhomogeneous" in str(problem):
             raise ValueError(f"X is not a table of numbers: {problem}.") from None
         raise
-    if X.ndim != 2:
-        hint = " (Reshape your data with X.reshape(-1, 1) if it is one column)" if X.ndim == 1 else ""
-        raise ValueError(f"X has {X.ndim} dimension(s) where it must have 2, rows and columns{hint}.")
+    check_shape_of_table(X.shape)
+    return X
+
+
+def check_shape_of_table(shape: tuple[int, ...]) -> None:
+    """Refuse a shape other than that of a table with a row and a column."""
+    if len(shape) != 2:
+        hint = " (Reshape your data with X.reshape(-1, 1) if it is one column)" if len(shape) == 1 else ""
+        raise ValueError(f"X has {len(shape)} dimension(s) where it must have 2, rows and columns{hint}.")
     for axis, what in enumerate(("sample", "feature")):
-        if X.shape[axis] == 0:
-            raise ValueError(f"X has 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required.")
+        if shape[axis] == 0:
+            raise ValueError(f"X has 0 {what}(s) (shape={shape}) while a minimum of 1 is required.")
+
+
+def check_finite(X: Numeric, first: int = 0) -> None:
+    """Refuse NaN and infinities; `first` is the row of the whole table at which `X` begins."""
     for i in range(0, len(X), BLOCK_ROWS):
         bad = ~np.isfinite(X[i : i + BLOCK_ROWS])
         if bad.any():
             row, column = (int(index) for index in np.argwhere(bad)[0])
             found = "NaN" if np.isnan(X[i + row, column]) else "inf"
-            raise ValueError(f"X holds {found} in row {i + row}, column {column}; every value must be a finite number.")
-    return X
+            raise ValueError(
+                f"X holds {found} in row {first + i + row}, column {column}; every value must be a finite number."
+            )
 
 
-def check_counts(X: Numeric, most: FloatArray | None = None) -> None:
-    """Refuse values that are no counts, or counts above `most` (one number a column)."""
+def check_counts(X: Numeric, most: FloatArray | None = None, first: int = 0) -> None:
+    """Refuse values that are no counts, or counts above `most` (one number a column).
+
+    `first` is the row of the whole table at which `X` begins.
+    """
     bad = (X < 0) | (np.floor(X) != X)
     if bad.any():
         row, column = (int(index) for index in np.argwhere(bad)[0])
         raise ValueError(
-            f"X holds {X[row, column]:g} in row {row}, column {column}; counts must be whole numbers, 0 or above."
+            f"X holds {X[row, column]:g} in row {first + row}, column {column}; "
+            "counts must be whole numbers, 0 or above."
         )
     if most is not None and (most < X).any():
         row, column = (int(index) for index in np.argwhere(most < X)[0])
         raise ValueError(
-            f"X holds {X[row, column]:g} successes in row {row}, column {column}, but n_trials is {most[column]:g}."
+            f"X holds {X[row, column]:g} successes in row {first + row}, column {column}, "
+            f"but n_trials is {most[column]:g}."
         )
 
 

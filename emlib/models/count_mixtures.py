@@ -44,6 +44,10 @@ class PoissonMixture(MixtureEstimator):
     ValueError
         From ``fit``, for values that are not counts among the rest.
 
+    Notes
+    -----
+    Tables bigger than memory, files or Dask arrays, are fitted as by `GaussianMixture`.
+
     Examples
     --------
     Days with 0 to 9 deaths of women over 80 in *The Times*: a mixture of two seasons.
@@ -53,6 +57,8 @@ class PoissonMixture(MixtureEstimator):
     >>> sorted(mixture.rates_.ravel().round(2).tolist()), round(mixture.log_likelihood_, 3)
     ([1.26, 2.66], -1989.946)
     """
+
+    _parts_of_start = ("rates_init",)
 
     def __init__(
         self,
@@ -92,8 +98,8 @@ class PoissonMixture(MixtureEstimator):
     def _family(self, d: int) -> families.Poisson:
         return families.Poisson()
 
-    def _check_rows(self, X: Numeric) -> None:
-        check_counts(X)
+    def _check_rows(self, X: Numeric, first: int = 0) -> None:
+        check_counts(X, first=first)
 
     def _given_start(self, components: families.PoissonParams, d: int, origin: FloatArray) -> families.PoissonParams:
         if self.rates_init is None:
@@ -150,6 +156,8 @@ class BinomialMixture(MixtureEstimator):
     [0.8, 0.52]
     """
 
+    _parts_of_start = ("probs_init",)
+
     def __init__(
         self,
         n_components: int = 1,
@@ -199,8 +207,8 @@ class BinomialMixture(MixtureEstimator):
             raise ValueError(f"n_trials is {self.n_trials!r}; it must be a whole number, 1 or above.")
         return trials
 
-    def _check_rows(self, X: Numeric) -> None:
-        check_counts(X, most=self._trials(X.shape[1]))
+    def _check_rows(self, X: Numeric, first: int = 0) -> None:
+        check_counts(X, most=self._trials(X.shape[1]), first=first)
 
     def _given_start(self, components: families.BinomialParams, d: int, origin: FloatArray) -> families.BinomialParams:
         if self.probs_init is None:
@@ -290,11 +298,13 @@ class BernoulliMixture(BinomialMixture):
     def _trials(self, d: int) -> FloatArray:
         return np.ones(d)
 
-    def _check_rows(self, X: Numeric) -> None:
+    def _check_rows(self, X: Numeric, first: int = 0) -> None:
         bad = (X != 0) & (X != 1)
         if bad.any():
             row, column = (int(index) for index in np.argwhere(bad)[0])
-            raise ValueError(f"X holds {X[row, column]:g} in row {row}, column {column}; every value must be 0 or 1.")
+            raise ValueError(
+                f"X holds {X[row, column]:g} in row {first + row}, column {column}; every value must be 0 or 1."
+            )
 
 
 class MultinomialMixture(MixtureEstimator):
@@ -327,6 +337,8 @@ class MultinomialMixture(MixtureEstimator):
     >>> sorted(MultinomialMixture(2, random_state=0).fit(X).probs_.round(2).tolist())
     [[0.05, 0.2, 0.75], [0.85, 0.15, 0.0]]
     """
+
+    _parts_of_start = ("probs_init",)
 
     def __init__(
         self,
@@ -366,8 +378,8 @@ class MultinomialMixture(MixtureEstimator):
     def _family(self, d: int) -> families.Multinomial:
         return families.Multinomial()
 
-    def _check_rows(self, X: Numeric) -> None:
-        check_counts(X)
+    def _check_rows(self, X: Numeric, first: int = 0) -> None:
+        check_counts(X, first=first)
 
     def _given_start(
         self, components: families.MultinomialParams, d: int, origin: FloatArray

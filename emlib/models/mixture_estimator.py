@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import em, families
 from ..engine.blocks import Rows, threads
+from ..engine.chunks import Chunks
 from ..engine.latent import FloatArray, tempered
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .base import EMEstimator
 from .checks import Numeric, check_real, check_weights, check_whole, generator
 from .kmeans import KMeans
-from .starts import Labels, OneHot, Random, hierarchical, kmeans_plus_plus, random_rows, reseeded
+from .starts import Labels, OneHot, Random, Whole, enough_rows, hierarchical, kmeans_plus_plus, random_rows, reseeded
+from .tables import Survey, by_chunks, is_chunked, lay_out, rows_of
 
+Pick = Callable[[FloatArray, FloatArray], Any]
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", "hierarchical", "varied")
 VARIED = ("hierarchical", "kmeans", "random_from_data")  # the first start, the second, and all others
 
@@ -31,6 +37,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     A subclass names its family, its columns' constraints and its attributes in five short hooks.
     """
 
+    _parts_of_start: tuple[str, ...] = ()  # if these and the weights are given, nothing is left to be guessed
     _soften = 0.1  # starts from labels keep this much doubt: a zero rate in a start would stay zero
 
     def __init__(
@@ -68,14 +75,14 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     def _family(self, d: int) -> families.Family[Any]:
         raise NotImplementedError
 
-    def _origin(self, X: Numeric) -> FloatArray:
+    def _origin(self, seen: Survey) -> FloatArray:
         """Where the engine measures from; the middle of the data for families of location."""
-        return np.zeros(X.shape[1])
+        return np.zeros(len(seen.mean))
 
-    def _check_rows(self, X: Numeric) -> None:
-        """Refuse rows that the family cannot have produced."""
+    def _check_rows(self, X: Numeric, first: int = 0) -> None:
+        """Refuse rows that the family cannot have produced; X begins at row `first` of its table."""
 
-    def _check_fit(self, X: Numeric) -> None:
+    def _check_fit(self, seen: Survey) -> None:
         """Refuse, or warn of, tables from which nothing can be learned."""
 
     def _given_start(self, components: Any, d: int, origin: FloatArray) -> Any:
@@ -98,26 +105,33 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any = None) -> Any:
         """Fit the mixture to the rows of X; `y` is ignored.
 
+        Parameters
+        ----------
+        X : array (n, d)
+            In memory, in a file (`numpy.memmap`), or a Dask array; the last two may be larger than memory.
+
         Raises
         ------
         ValueError
             In one sentence, for a bad parameter or table. The estimator is left as it was.
         """
-        table = self._accept(X, reset=True)
-        self._check_rows(table)
-        options = self._options(len(table))
-        self._check_fit(table)
-        origin = self._origin(table)
-        rows = Rows(table, origin)
-        model: Mixture = Mixture(self._family(table.shape[1]), self._fixed_weights())
+        table, seen = self._look(X, reset=True, check_rows=self._check_rows)
+        n, d = table.shape
+        options = self._options(n)
+        self._check_fit(seen)
+        origin = self._origin(seen)
+        rows = lay_out(table, origin, seen)
+        if self.reseed and isinstance(rows, Chunks):
+            raise ValueError("reseed=True looks for the rows explained worst, but X is a Dask array; set it to False.")
+        model = Mixture(self._family(d), self._fixed_weights())
         prior = self._own_prior(model, rows)
         starts = list(self._starts(model, rows))
         best = em.search(model, rows, starts, prior=prior, prune=bool(self.prune), **options)
         if not np.isfinite(best.log_likelihood):
             raise ValueError(f"{type(self).__name__} has no finite start: {best.message}")
-        if self.reseed:
+        if self.reseed and isinstance(rows, Rows):
             best = reseeded(model, rows, best, prior=prior, **options)
-        params, n = best.params, len(table)
+        params = best.params
         self._report(X, best)
         self.starts_ = tuple(self._in_user_units(fit, origin) for fit in best.starts)
         self.weights_ = params.weights
@@ -159,12 +173,12 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             return guessed
         return check_weights("weights_init", self.weights_init, len(guessed))
 
-    def _own_prior(self, model: Mixture, rows: Rows) -> MixturePrior | None:
+    def _own_prior(self, model: Mixture, rows: Rows | Chunks) -> MixturePrior | None:
         prior, d, origin = self.prior, rows.d, rows.origin
         if prior is None:
             return None
         if isinstance(prior, str) and prior == "weak":
-            whole = model.from_responsibilities(rows, np.ones((rows.n, 1)), 1)
+            whole = model.from_responsibilities(rows, Whole(), 1)
             return MixturePrior(1.0, model.family.weak_prior(whole.components, self.n_components))
         if not isinstance(prior, MixturePrior):
             raise ValueError(f"prior is {prior!r}; it must be None, 'weak' or an emlib.engine.mixture.MixturePrior.")
@@ -184,7 +198,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         components.check(d)
         return MixturePrior(prior.weights, components.moved(origin) if hasattr(components, "moved") else components)
 
-    def _starts(self, model: Mixture, rows: Rows) -> Iterator[MixtureParams]:
+    def _starts(self, model: Mixture, rows: Rows | Chunks) -> Iterator[MixtureParams]:
         if self.warm_start and hasattr(self, "weights_"):
             fitted = (len(self.weights_), self.n_features_in_)
             if fitted != (self.n_components, rows.d):
@@ -195,18 +209,28 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             yield MixtureParams(self._weights_at_start(self.weights_), self._stored(rows.origin))
             return
         rng = generator(self.random_state)
+        given = self._start_is_given()
+        basis = rows if given or self.init_params == "random" else enough_rows(rows, rng)
         for i in range(self.n_init):
-            guess = self._guess(
-                model, rows, rng, VARIED[min(i, 2)] if self.init_params == "varied" else self.init_params
-            )
+            how = VARIED[min(i, 2)] if self.init_params == "varied" else self.init_params
+            guess = self._shape_of_start(model, rows.d) if given else self._guess(model, basis, rng, how)
             yield MixtureParams(
                 self._weights_at_start(guess.weights),
                 self._given_start(guess.components, rows.d, rows.origin),
             )
 
-    def _guess(self, model: Mixture, rows: Rows, rng: np.random.Generator, how: str) -> MixtureParams:
+    def _start_is_given(self) -> bool:
+        if self.weights_init is None and not getattr(self, "fix_weights", False):
+            return False
+        return self._parts_of_start != () and all(getattr(self, name) is not None for name in self._parts_of_start)
+
+    def _shape_of_start(self, model: Mixture, d: int) -> MixtureParams:
+        """Parameters of the right shape, every number of which is about to be replaced."""
+        return model.from_responsibilities(np.eye(d + 1, d), Random(self.n_components, generator(0)), self.n_components)
+
+    def _guess(self, model: Mixture, rows: Rows | Chunks, rng: np.random.Generator, how: str) -> MixtureParams:
         K = self.n_components
-        if how == "random":
+        if isinstance(rows, Chunks) or how == "random":  # all other starts are content with a sample
             return model.from_responsibilities(rows, Random(K, rng), K)
         if how == "hierarchical":
             return model.from_responsibilities(rows, OneHot(hierarchical(rows.X, K, rng), K, self._soften), K)
@@ -216,7 +240,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
                 labels = KMeans(K, random_state=rng).fit(rows.X).labels_
             return model.from_responsibilities(rows, OneHot(labels, K, self._soften), K)
         pick = kmeans_plus_plus if how == "k-means++" else random_rows
-        whole = model.from_responsibilities(rows, np.ones((rows.n, 1)), 1)
+        whole = model.from_responsibilities(rows, Whole(), 1)
         return MixtureParams(np.full(K, 1.0 / K), self._around(pick(rows.X, K, rng) - rows.origin, whole.components))
 
     def _around(self, centres: FloatArray, whole: Any) -> Any:
@@ -225,21 +249,38 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
 
     # ------------------------------------------------------------------ using the result
 
-    def _posterior(self, X: Any) -> tuple[FloatArray, FloatArray]:
+    def _posterior(self, X: Any, first: int = 0) -> tuple[int, Iterator[tuple[FloatArray, FloatArray]]]:
+        """Number of rows; responsibilities and log densities, block by block. X begins at row `first` of its table."""
         check_is_fitted(self)
-        table = self._accept(X, reset=False)
-        self._check_rows(table)
-        origin = self._origin(table)
-        model = Mixture(self._family(table.shape[1]))
-        return model.posterior(Rows(table, origin), MixtureParams(self.weights_, self._stored(origin)))
+        table, seen = self._look(X, reset=False, check_rows=self._check_rows, first=first)
+        origin = self._origin(seen)
+        model, params = Mixture(self._family(table.shape[1])), MixtureParams(self.weights_, self._stored(origin))
+        return seen.n, (model.posterior(block, params) for block in rows_of(table, origin, seen).blocks())
+
+    def _for_rows(self, pick: Pick, dtype: Any, columns: int | None, X: Any, first: int = 0) -> Any:
+        """What `pick` makes of responsibilities and log densities, for every row."""
+        check_is_fitted(self)
+        if is_chunked(X):  # as the estimator is now: a later fit must not change what is computed later
+            work = partial(copy.copy(self)._for_rows, pick, dtype, columns)
+            return by_chunks(work, self._columns(X, reset=False), dtype, columns)
+        n, blocks = self._posterior(X, first)
+        result, done = np.empty((n,) if columns is None else (n, columns), dtype), 0
+        for r, log_density in blocks:
+            result[done : done + len(r)] = pick(r, log_density)
+            done += len(r)
+        return result
 
     def predict_proba(self, X: Any) -> FloatArray:
-        """Responsibilities (n, K): the posterior probability of each component for each row."""
-        return self._posterior(X)[0]
+        """Responsibilities (n, K): the posterior probability of each component for each row.
+
+        Of a Dask array this, like `predict` and `score_samples`, is a Dask array, computed when it is asked for.
+        """
+        check_is_fitted(self)
+        return self._for_rows(_responsibilities, float, len(self.weights_), X)
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
-        return self.predict_proba(X).argmax(axis=1)
+        return self._for_rows(_label, np.intp, None, X)
 
     def fit_predict(self, X: Any, y: Any = None) -> Labels:
         """Fit, then the most probable component of each row (n,)."""
@@ -247,11 +288,12 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
 
     def score_samples(self, X: Any) -> FloatArray:
         """Log density of each row (n,), in nats."""
-        return self._posterior(X)[1]
+        return self._for_rows(_log_density, float, None, X)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log density of the rows, in nats."""
-        return float(self.score_samples(X).mean())
+        value, n = self._log_likelihood(X)
+        return value / n
 
     def sample(self, n_samples: int = 1) -> tuple[FloatArray, Labels]:
         """Draw rows (n_samples, d) from the fitted mixture, and their components (n_samples,)."""
@@ -268,11 +310,30 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         family = self._family(self.n_features_in_)
         return free_weights + family.n_parameters(len(self.weights_), self.n_features_in_)
 
+    def _log_likelihood(self, X: Any) -> tuple[float, int]:
+        """Summed log density of the rows, and their number."""
+        if is_chunked(X):
+            return float(self.score_samples(X).sum()), len(X)
+        n, blocks = self._posterior(X)
+        return math.fsum(float(log_density.sum()) for _, log_density in blocks), n
+
     def bic(self, X: Any) -> float:
         """Bayesian information criterion on X; lower is better."""
-        log_density = self.score_samples(X)
-        return -2.0 * float(log_density.sum()) + self._n_parameters() * float(np.log(len(log_density)))
+        value, n = self._log_likelihood(X)
+        return -2.0 * value + self._n_parameters() * math.log(n)
 
     def aic(self, X: Any) -> float:
         """Akaike information criterion on X; lower is better."""
-        return -2.0 * float(self.score_samples(X).sum()) + 2.0 * self._n_parameters()
+        return -2.0 * self._log_likelihood(X)[0] + 2.0 * self._n_parameters()
+
+
+def _responsibilities(r: FloatArray, log_density: FloatArray) -> FloatArray:
+    return r
+
+
+def _label(r: FloatArray, log_density: FloatArray) -> Labels:
+    return r.argmax(axis=1)
+
+
+def _log_density(r: FloatArray, log_density: FloatArray) -> FloatArray:
+    return log_density

@@ -11,8 +11,9 @@ import numpy as np
 from ..engine import families
 from ..engine.latent import FloatArray
 from ..engine.mixture import MixturePrior
-from .checks import Numeric, check_real, check_shape
+from .checks import check_real, check_shape
 from .mixture_estimator import MixtureEstimator
+from .tables import Survey
 
 SHAPES: dict[str, Callable[[float], families.Family[families.GaussianParams]]] = {
     "full": families.Gaussian,
@@ -81,6 +82,25 @@ class GaussianMixture(MixtureEstimator):
         As in every EM estimator; `starts_` has the end of every start, whose parameters and
         likelihoods show the landscape.
 
+    Notes
+    -----
+    **Bigger than memory.** ``fit`` reads a `numpy.memmap` or a Dask array block by block, in one
+    pass for all checks and one for each iteration; memory does not grow with the rows. Of files,
+    ``predict`` and its like fill an array; of Dask arrays they are Dask arrays, computed when asked
+    for, and ``score``, ``bic`` and ``aic`` are numbers.
+
+    The E-step runs where the chunks are, on Dask's active scheduler: threads, or the workers of a
+    ``distributed.Client`` if one is open. Chunks are read anew for every pass; where the cluster's
+    memory holds them all, ``X = X.persist()`` saves that. The sums are added in an order that the
+    chunks alone determine, so that neither the number of workers nor one that is lost on the way
+    changes the result. Chunks of 10**5 to 10**7 numbers serve well; sizes must be known, and chunks
+    of columns are joined.
+
+    The starts "kmeans", "k-means++" and "random_from_data" are found on a random sample of 2**17
+    rows if a Dask array has more than that, or any other table more than 2**20; "random" draws the
+    responsibilities of each chunk from a stream of its own. A start that is given entirely needs
+    neither.
+
     References
     ----------
     Chapter 2 of the book, eqs. 2.1 to 2.8. Fraley & Raftery (2007), *Journal of Classification* 24.
@@ -94,6 +114,7 @@ class GaussianMixture(MixtureEstimator):
     """
 
     _soften = 0.0
+    _parts_of_start = ("means_init", "precisions_init")
 
     def __init__(
         self,
@@ -151,19 +172,19 @@ class GaussianMixture(MixtureEstimator):
     def _tol_unit(self, n: int) -> float:
         return float(n)
 
-    def _origin(self, X: Numeric) -> FloatArray:
-        return X.mean(axis=0, dtype=float)
+    def _origin(self, seen: Survey) -> FloatArray:
+        return seen.mean
 
-    def _check_fit(self, X: Numeric) -> None:
-        constant = [j for j in range(X.shape[1]) if (X[:, j] == X[0, j]).all()]
-        if not constant:
+    def _check_fit(self, seen: Survey) -> None:
+        constant = np.flatnonzero(seen.constant)
+        if not len(constant):
             return
         found = f"column {constant[0]} of X is constant, so no covariance can be estimated from it"
-        if len(constant) == X.shape[1] and len(X) > 1:
+        if len(constant) == len(seen.mean) and seen.n > 1:
             found = "all rows of X are equal, so no covariance can be estimated"
         if self.reg_covar == 0:
             raise ValueError(f"{found}; drop it, or set reg_covar above 0.")
-        if len(X) > 1:
+        if seen.n > 1:
             warnings.warn(f"{found}; its variance is reg_covar={self.reg_covar:g} alone.", UserWarning, stacklevel=3)
 
     def _given_start(self, components: families.GaussianParams, d: int, origin: FloatArray) -> families.GaussianParams:

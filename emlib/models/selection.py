@@ -13,8 +13,10 @@ from sklearn.model_selection import KFold
 
 from ..engine.latent import FloatArray
 from ..engine.progress import progress_bar
-from .checks import check_table, check_whole
+from .checks import check_whole
 from .mixture_estimator import MixtureEstimator
+from .starts import slices
+from .tables import as_table, is_chunked
 
 CRITERIA = ("bic", "icl", "aic", "cv")
 
@@ -62,12 +64,14 @@ def select_n_components(
     model : estimator
         An unfitted mixture; it is cloned, and its ``n_components`` is replaced.
     X : array (n, d)
+        In memory, a `numpy.memmap` or a Dask array.
     n_components : iterable of int
         Numbers to try.
     criterion : {"bic", "icl", "aic", "cv"}
         BIC charges ``log n`` for each parameter, AIC 2. ICL adds to BIC twice the entropy of the
         responsibilities, so that components which overlap cost extra. "cv" is minus twice the
-        log-likelihood of rows left out, summed over the folds.
+        log-likelihood of rows left out, summed over the folds; it copies rows, and so is refused
+        for Dask arrays.
     folds : int
         Of cross-validation, at least 2; rows are dealt out at random by the model's seed.
     progress : bool, optional
@@ -98,7 +102,9 @@ def select_n_components(
     numbers = [check_whole("n_components", K, 1) for K in n_components]
     if not numbers:
         raise ValueError("n_components is empty; at least one number is needed.")
-    table = check_table(X)
+    table = as_table(X)
+    if criterion == "cv" and is_chunked(table):
+        raise ValueError("criterion is 'cv', which deals out single rows; of a Dask array use 'bic', 'icl' or 'aic'.")
     estimators, scores = [], []
     with progress_bar(progress, len(numbers), "model") as tick:
         for K in numbers:
@@ -116,8 +122,14 @@ def _score(fitted: Any, X: Any, criterion: str) -> float:
     bic = float(fitted.bic(X))
     if criterion == "bic":
         return bic
-    r = fitted.predict_proba(X)
-    return bic - 2.0 * float((r * np.log(np.where(r > 0, r, 1.0))).sum())
+    if is_chunked(X):
+        return bic + 2.0 * float(fitted.predict_proba(X).map_blocks(_entropies, drop_axis=1, dtype=float).sum())
+    return bic + 2.0 * sum(float(_entropies(fitted.predict_proba(X[rows])).sum()) for rows in slices(len(X)))
+
+
+def _entropies(r: FloatArray) -> FloatArray:
+    """Entropy of the responsibilities of each row (n,), in nats."""
+    return -(r * np.log(np.where(r > 0, r, 1.0))).sum(axis=1)
 
 
 def _held_out(fitted: Any, X: Any, folds: int) -> float:

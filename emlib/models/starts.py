@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +12,15 @@ from scipy.cluster.hierarchy import fcluster, ward
 
 from ..engine import em
 from ..engine.blocks import BLOCK_ROWS, Rows
+from ..engine.chunks import Chunks
 from ..engine.families import CentreParams, Centres
 from ..engine.latent import FloatArray
 from ..engine.mixture import Mixture, MixtureParams
 
 Labels = NDArray[np.intp]
+
+MANY_ROWS = 2**20  # of a table in memory or in a file; above, a start is found on a sample
+SAMPLE_ROWS = 2**17  # the size of that sample: a component of one row in a thousand is there 131 times
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,35 @@ class Random:
         responsibilities = self.rng.random((rows.stop - rows.start, self.K))
         responsibilities /= responsibilities.sum(axis=1, keepdims=True)
         return responsibilities
+
+    def split(self, n: int) -> list[Random]:
+        """The same for each of `n` chunks, from streams of their own."""
+        return [Random(self.K, child) for child in self.rng.spawn(n)]
+
+
+class Whole:
+    """One component that has every row, (n, 1), made a slice at a time."""
+
+    def __getitem__(self, rows: slice) -> FloatArray:
+        return np.ones((rows.stop - rows.start, 1))
+
+    def split(self, n: int) -> list[Whole]:
+        """The same for each of `n` chunks."""
+        return [self] * n
+
+
+def enough_rows(rows: Rows | Chunks, rng: np.random.Generator) -> Rows:
+    """The rows on which a start is found: all of them, or a random sample of `SAMPLE_ROWS`.
+
+    A sample is taken of tables of more than `MANY_ROWS`, and of more than `SAMPLE_ROWS` if they
+    come in chunks, for those may have to be fetched from afar.
+    """
+    if isinstance(rows, Chunks):
+        return rows.sample(SAMPLE_ROWS, rng)
+    if len(rows) <= MANY_ROWS:
+        return rows
+    chosen = np.sort(rng.choice(len(rows), SAMPLE_ROWS, replace=False, shuffle=False))
+    return Rows(rows.X[chosen], rows.origin)
 
 
 def random_rows(X: NDArray[Any], K: int, rng: np.random.Generator) -> FloatArray:
@@ -140,5 +174,13 @@ def reseeded(model: Mixture, rows: Rows, fit: em.Fit[MixtureParams], **options: 
 
 
 def _squared_distance(X: NDArray[Any], centre: NDArray[Any]) -> FloatArray:
-    away = X - np.asarray(centre, dtype=float)
-    return np.einsum("nd,nd->n", away, away)
+    distance, centre = np.empty(len(X)), np.asarray(centre, dtype=float)
+    for rows in slices(len(X)):
+        away = X[rows] - centre
+        np.einsum("nd,nd->n", away, away, out=distance[rows])
+    return distance
+
+
+def slices(n: int) -> Iterator[slice]:
+    """Blocks of `n` rows, one after the other: work on them needs the memory of one block."""
+    return (slice(i, min(i + BLOCK_ROWS, n)) for i in range(0, n, BLOCK_ROWS))

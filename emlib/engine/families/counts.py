@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,14 @@ class _OfCounts(Linear):
         """Terms of the log density that no parameter touches: X (..., d, rows) to (..., rows)."""
         raise NotImplementedError
 
+    @property
+    def _key(self) -> Hashable:
+        """What `log_base` depends on besides the data."""
+        return self
+
     def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: FloatArray | None = None) -> Natural:
         """Natural parameters [first, slope], with the base measure of the rows, summed once."""
-        total = rows.once(self, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
+        total = rows.once(self._key, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
         eta = np.concatenate([first[:, None], slope], axis=1)
         noise = np.zeros(len(eta)) if noise is None else noise
         return Natural(eta, base=self.log_base, base_total=total, noise=noise)
@@ -152,6 +158,10 @@ class Binomial(_OfCounts):
         # At p = 1 numbers near 700 cancel; the loop must not take their rounding for a fall.
         noise = EPS * ((np.abs(failure) + np.abs(slope)) @ self.n_trials)
         return self._natural(first, slope, rows, noise)
+
+    @property
+    def _key(self) -> Hashable:
+        return type(self).__name__, self.n_trials.tobytes()
 
     def log_base(self, X: FloatArray) -> FloatArray:
         """Log of the binomial coefficients."""

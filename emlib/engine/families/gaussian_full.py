@@ -97,7 +97,11 @@ class Gaussian(GaussianShape):
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         chol = np.linalg.cholesky(params.covariances)
-        return np.einsum("nij,nj->ni", chol[labels], rng.standard_normal((len(labels), chol.shape[1])))
+        noise = rng.standard_normal((len(labels), chol.shape[1]))
+        for k in np.unique(labels):  # not one matrix for each row: that is d times the memory of the rows
+            rows = labels == k
+            noise[rows] = noise[rows] @ chol[k].T
+        return noise
 
     def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         d = params.means.shape[1]
