@@ -288,20 +288,40 @@ class Shares(Protocol):
     """Responsibilities (n, K) that can be sliced by rows: an array, or something that makes slices."""
 
     def __getitem__(self, rows: slice, /) -> FloatArray:
-        """Rows ``start`` to ``stop``, asked for in order."""
+        """Rows ``start`` to ``stop``, asked for in order; the same each time that they are asked for from row 0 on."""
         ...
 
 
-def moments(rows: Rows, family: Features, responsibilities: Shares, K: int, first: int = 0) -> Statistics:
-    """Statistics for responsibilities that are given, from row `first` on: a start from labels."""
+def moments(
+    rows: Rows,
+    family: Features,
+    responsibilities: Shares,
+    K: int,
+    first: int = 0,
+    special: Mapping[int, Special] | None = None,
+) -> Statistics:
+    """Statistics for responsibilities that are given, from row `first` on: a start from labels.
+
+    Those of the components in `special` are taken from differences, as in `expect`.
+    """
+    special = special or {}
     p = family.n_features(rows.d)
     piece, batch, _ = plan(len(rows), K, p)
     totals, i = np.zeros((K, p)), first
+    own: dict[int, FloatArray] = {}
     for X in rows.pieces(piece, batch):
         nb, _, b = X.shape
-        T = _buffer("T", (nb, p, b))
-        family.features(X, T)
         R = responsibilities[i : i + nb * b].reshape(nb, b, K)
-        totals += np.matmul(R.swapaxes(1, 2), T.swapaxes(1, 2)).sum(axis=0)
+        if len(special) < K:
+            T = _buffer("T", (nb, p, b))
+            family.features(X, T)
+            totals += np.matmul(R.swapaxes(1, 2), T.swapaxes(1, 2)).sum(axis=0)
+        for k, component in special.items():
+            own[k] = own.get(k, 0.0) + component.totals(X, R[:, :, k])
         i += nb * b
-    return Statistics(totals, np.zeros((K, rows.d)), family.shared(rows))
+    about = np.zeros((K, rows.d))
+    if len(own) == K:  # all from differences: their statistics may have a length of their own
+        totals = np.stack([own[k] for k in range(K)])
+    for k, component in special.items():
+        totals[k], about[k] = own[k], component.mean
+    return Statistics(totals, about, family.shared(rows))

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import as_rows
+from .blocks import Rows, as_rows
+from .em import Degenerate
 from .families import Family
 from .families.base import counts_of
-from .kernel import Shares, Statistics, best_label, expect, moments, posterior
+from .kernel import Shares, Special, Statistics, best_label, expect, moments, posterior
 from .latent import SOFT, FloatArray, Latent
 
 
@@ -122,20 +124,30 @@ class Mixture:
         """Responsibilities (n, K) and log density (n,) of every row."""
         rows = as_rows(data)
         natural = self.family.natural(params.components, _log_weights(params), rows)
-        return posterior(rows, self.family, natural)
+        with np.errstate(invalid="ignore"):  # BLAS may multiply the -inf of an empty component by zero on the way
+            return posterior(rows, self.family, natural)
 
     def labels(self, data: Any, params: MixtureParams) -> NDArray[np.intp]:
         """The most probable component of every row (n,)."""
         rows = as_rows(data)
-        return best_label(rows, self.family, self.family.natural(params.components, _log_weights(params), rows))
+        natural = self.family.natural(params.components, _log_weights(params), rows)
+        with np.errstate(invalid="ignore"):
+            return best_label(rows, self.family, natural)
 
     def from_responsibilities(self, data: Any, responsibilities: Shares, K: int) -> MixtureParams:
-        """The M-step for responsibilities (n, K) that are given: a start from labels."""
-        parts, first = [], 0
-        for block in as_rows(data).blocks():  # the blocks of the fit, so that what they keep is kept once
-            parts.append(moments(block, self.family, responsibilities, K, first))
-            first += len(block)
-        return self.m_step(functools.reduce(operator.add, parts))
+        """The M-step for responsibilities (n, K) that are given: a start from labels.
+
+        Where the E-step at this start would measure a component from its mean, the start is measured so too.
+        """
+        blocks = as_rows(data).blocks()  # the blocks of the fit, so that what they keep is kept once
+        start = self.m_step(_moments(blocks, self.family, responsibilities, K))
+        try:
+            special = self.family.natural(start.components, _log_weights(start), blocks[0]).special
+        except (Degenerate, np.linalg.LinAlgError):
+            return start  # no density here; the loop will say so
+        if not special:
+            return start
+        return self.m_step(_moments(blocks, self.family, responsibilities, K, special))
 
     def project(self, params: MixtureParams) -> MixtureParams:
         """Probabilities that sum to one to the last digit: a sum of 1 + 1e-12 would pass for likelihood."""
@@ -147,6 +159,20 @@ class Mixture:
         """Why the fit is degenerate, or nothing."""
         flaw = getattr(self.family, "flaw", None)
         return "" if flaw is None else str(flaw(params.components, stats))
+
+
+def _moments(
+    blocks: list[Rows],
+    family: Family[Any],
+    responsibilities: Shares,
+    K: int,
+    special: Mapping[int, Special] | None = None,
+) -> Statistics:
+    parts, first = [], 0
+    for block in blocks:
+        parts.append(moments(block, family, responsibilities, K, first, special))
+        first += len(block)
+    return functools.reduce(operator.add, parts)
 
 
 def _log_weights(params: MixtureParams) -> FloatArray:

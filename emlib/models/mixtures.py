@@ -142,15 +142,23 @@ class GaussianMixture(MixtureEstimator):
 
     def _check_fit(self, X: Numeric) -> None:
         constant = [j for j in range(X.shape[1]) if (X[:, j] == X[0, j]).all()]
-        if not constant:
-            return
-        found = f"column {constant[0]} of X is constant, so no covariance can be estimated from it"
-        if len(constant) == X.shape[1] and len(X) > 1:
-            found = "all rows of X are equal, so no covariance can be estimated"
-        if self.reg_covar == 0:
-            raise ValueError(f"{found}; drop it, or set reg_covar above 0.")
-        if len(X) > 1:
-            warnings.warn(f"{found}; its variance is reg_covar={self.reg_covar:g} alone.", UserWarning, stacklevel=3)
+        found, cure = "", "drop it"
+        if constant:
+            found = f"column {constant[0]} of X is constant, so no covariance can be estimated from it"
+        if len(constant) == X.shape[1]:
+            found = f"all rows of X are equal (there are {len(X)}), so no covariance can be estimated"
+            cure = "give rows that differ"
+        if not constant and len(X) <= X.shape[1] and self.covariance_type in ("full", "tied") and self.prior is None:
+            found = f"X has only {len(X)} rows for {X.shape[1]} columns, so no covariance matrix can be estimated"
+            cure = "choose covariance_type='diag'"
+        if found and self.reg_covar == 0:
+            raise ValueError(f"{found}; {cure}, or set reg_covar above 0.")
+        if found:
+            warnings.warn(
+                f"{found}; where rows do not differ the variance is reg_covar={self.reg_covar:g} alone.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _given_start(self, components: families.GaussianParams, d: int, origin: FloatArray) -> families.GaussianParams:
         K, means, covariances = self.n_components, components.means, components.covariances

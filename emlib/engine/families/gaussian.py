@@ -14,6 +14,7 @@ from ..kernel import Special, Statistics, upper
 from ..latent import FloatArray
 from .base import counts_of
 
+LOST = 1e-13  # what a sum of squares may still be worth after its larger part was subtracted
 UNSAFE = 1e5  # condition beyond which the expanded quadratic form loses more than 11 digits
 
 
@@ -144,11 +145,14 @@ class GaussianShape:
         for k, (widths, data) in enumerate(self._widths(params, stats)):
             nothing = np.maximum(0.01 * self.reg_covar, 1e-22 * data)
             if ((widths - self.reg_covar <= nothing) & (data > 100 * np.maximum(self.reg_covar, nothing))).any():
-                return (
-                    f"component {k} has collapsed: it holds {stats.counts[k]:.3g} rows and has no width left in "
-                    "one direction, so its likelihood can grow without bound."
-                )
+                return self._collapsed(k, stats)
         return ""
+
+    def _collapsed(self, k: int, stats: Statistics) -> str:
+        return (
+            f"component {k} has collapsed: it holds {stats.counts[k]:.3g} rows and has no width left in "
+            "one direction, so its likelihood can grow without bound."
+        )
 
     # ------------------------------------------------------------------ what a shape says
 
@@ -203,6 +207,15 @@ def split(totals: FloatArray, d: int) -> tuple[FloatArray, FloatArray, FloatArra
     return N, totals[:, 1 : 1 + d] / N[:, None], totals[:, 1 + d :]
 
 
+def resolved(scatter: FloatArray, second: FloatArray) -> FloatArray:
+    """Sums of squares about the mean (K, d), as far as those about another point, `second`, can tell.
+
+    Where less than 1e-10 of `second` is left, its rounding is added: such a component is a little too wide, never too
+    narrow. The next E-step measures it from its own mean, and the digits come back.
+    """
+    return np.where(scatter < 1e-10 * second, np.maximum(scatter, 0.0) + LOST * second, scatter)
+
+
 def symmetric(triangle: FloatArray, d: int) -> FloatArray:
     """Matrices (K, d, d) from their upper triangles."""
     matrices = np.empty((len(triangle), d, d))
@@ -216,10 +229,10 @@ def whitener(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
     try:
         chol = np.linalg.cholesky(covariances)
     except np.linalg.LinAlgError:
-        for k, covariance in enumerate(covariances):
-            if not np.linalg.eigvalsh(covariance)[0] > 0:
-                raise Degenerate(f"component {k} has a covariance that is not positive definite.") from None
-        raise
+        if not np.isfinite(covariances).all():
+            raise
+        narrowest = int(np.linalg.eigvalsh(covariances)[:, 0].argmin())
+        raise Degenerate(f"component {narrowest} has a covariance that is not positive definite.") from None
     log_det = 2.0 * np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
     return np.asarray(np.linalg.inv(chol), dtype=float), log_det
 
@@ -240,12 +253,31 @@ def reach(rows: Rows, means: FloatArray) -> FloatArray:
     return np.maximum(rows.scale, np.abs(means))
 
 
-def noise_of(condition: FloatArray, special: Mapping[int, Special], constant: FloatArray) -> float:
-    """Rounding error per row: of the expanded form, of differences, and of the sum."""
+def noise_of(
+    condition: FloatArray, special: Mapping[int, Special], constant: FloatArray, skew: FloatArray | None = None
+) -> float:
+    """Rounding error per row: of the expanded form, of differences, and of the sum.
+
+    `skew` (K,) is how far each matrix is from being safely inverted, see `skewness`.
+    """
     expanded = max((float(c) for k, c in enumerate(condition) if k not in special), default=0.0)
     whitened = max((float(condition[k]) for k in special), default=0.0)
+    inverted = max((float(skew[k]) for k in special), default=0.0) if skew is not None else 0.0
     largest = float(np.abs(constant[np.isfinite(constant)]).max(initial=0.0))
-    return EPS * (0.25 * expanded + 4.0 * np.sqrt(whitened) + 4.0 * largest)
+    return EPS * (0.25 * (expanded + inverted) + 4.0 * np.sqrt(whitened) + 4.0 * largest)
+
+
+def along_axes(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Variances (K, d) along their principal directions (K, d, d); one that is nothing but rounding is zero."""
+    variances, directions = np.linalg.eigh(covariances)
+    rounding = variances.shape[-1] * EPS * variances[..., -1:]
+    return np.where(variances <= rounding, 0.0, variances), directions
+
+
+def skewness(precisions: FloatArray, covariances: FloatArray) -> FloatArray:
+    """Condition (K,) of the inverses, whatever the columns' units: d for independent columns, large for collinear."""
+    sd = np.sqrt(np.einsum("kii->ki", covariances))
+    return np.asarray(np.einsum("kij,ki,kj->k", np.abs(precisions), sd, sd))
 
 
 def wishart(scatter: FloatArray, dof: float, rng: np.random.Generator) -> FloatArray:
