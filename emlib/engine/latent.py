@@ -20,6 +20,8 @@ The E-step returns that maximum, so every one of them climbs its own objective.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +68,31 @@ def tempered(temperature: float) -> Latent:
     if not (np.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature is {temperature!r}; it must be a finite number, 0 or above.")
     return Latent(temperature=float(temperature))
+
+
+def schedule(temperatures: Iterable[float], name: str = "temperatures") -> tuple[Latent, ...]:
+    """One `tempered` E-step for each of some falling temperatures.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is no temperature or not below the one before; `name` is what the sentence calls them.
+
+    Examples
+    --------
+    >>> [latent.temperature for latent in schedule([4, 2, 1])]
+    [4.0, 2.0, 1.0]
+    """
+    try:
+        values = [float(t) for t in temperatures]
+    except (TypeError, ValueError):
+        values = []
+    falling = all(a > b for a, b in itertools.pairwise(values))
+    if not (values and falling and np.isfinite(values).all() and values[-1] >= 0):
+        raise ValueError(
+            f"{name} is {temperatures!r}; it must hold finite numbers, 0 or above, each below the one before."
+        )
+    return tuple(tempered(t) for t in values)
 
 
 def sampled(rng: np.random.Generator) -> Latent:

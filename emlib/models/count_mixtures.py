@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class PoissonMixture(MixtureEstimator):
         warm_start: bool = False,
         prior: MixturePrior | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> None:
         super().__init__(
             n_components,
@@ -162,7 +163,7 @@ class BinomialMixture(MixtureEstimator):
         warm_start: bool = False,
         prior: MixturePrior | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> None:
         super().__init__(
             n_components,
@@ -255,7 +256,7 @@ class BernoulliMixture(BinomialMixture):
         warm_start: bool = False,
         prior: MixturePrior | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> None:
         MixtureEstimator.__init__(
             self,
@@ -329,7 +330,7 @@ class MultinomialMixture(MixtureEstimator):
         warm_start: bool = False,
         prior: MixturePrior | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> None:
         super().__init__(
             n_components,

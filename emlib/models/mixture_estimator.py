@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import em, families
 from ..engine.blocks import Rows, threads
-from ..engine.latent import FloatArray, tempered
+from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .base import EMEstimator
 from .checks import Numeric, check_real, check_weights, check_whole, generator
@@ -43,7 +43,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         warm_start: bool,
         prior: MixturePrior | None,
         accelerate: Any,
-        temperature: float,
+        temperature: float | Sequence[float],
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -101,7 +101,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         rows = Rows(table, origin)
         model = Mixture(self._family(table.shape[1]), self._fixed_weights())
         starts = list(self._starts(model, rows))
-        best = em.search(model, rows, starts, prior=self._own_prior(table.shape[1], origin), **options)
+        best = self._climb(model, rows, starts, prior=self._own_prior(table.shape[1], origin), **options)
         if not np.isfinite(best.log_likelihood):
             raise ValueError(f"{type(self).__name__} has no finite start: {best.message}")
         params, n = best.params, len(table)
@@ -123,11 +123,26 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         return {
             "max_iter": check_whole("max_iter", self.max_iter, 1),
             "tol": check_real("tol", self.tol) * self._tol_unit(n),
-            "latent": tempered(check_real("temperature", self.temperature)),
+            "latents": self._latents(),
             "accelerate": self.accelerate,
             "executor": threads(),
             "progress": True if getattr(self, "verbose", 0) else None,
         }
+
+    def _latents(self) -> tuple[Latent, ...]:
+        given: Any = self.temperature
+        if np.ndim(given) == 0:
+            return (tempered(check_real("temperature", given)),)
+        return schedule(given, "temperature")
+
+    def _climb(
+        self, model: Mixture, rows: Rows, starts: list[MixtureParams], latents: tuple[Latent, ...], **options: Any
+    ) -> em.Fit[MixtureParams]:
+        if len(latents) == 1:
+            return em.search(model, rows, starts, latent=latents[0], **options)
+        temperatures = [latent.temperature for latent in latents]
+        rng = generator(self.random_state).spawn(1)[0]  # a stream of its own, beside that of the starts
+        return em.best_of([em.anneal(model, rows, start, temperatures, rng=rng, **options) for start in starts])
 
     def _tol_unit(self, n: int) -> float:
         return 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,11 @@ class GaussianMixture(MixtureEstimator):
         Pseudo-statistics (Dirichlet weights, `NormalInverseWishart` components) for MAP-EM.
     accelerate : {None, "squarem"}
         Longer strides; the climb stays monotone.
-    temperature : float
-        1 is EM, 0 is classification EM (hard labels), in between anneals.
+    temperature : float or falling sequence of float
+        1 is EM, 0 is classification EM (hard labels); in between labels are harder, above softer. A sequence such as
+        ``[3, 2, 1.5, 1]`` anneals: each temperature begins where the one before ended (`engine.em.anneal`). `max_iter`
+        and `tol` hold for each; `trace_` and `n_iter_` are of the last. `random_state` is also the seed of the
+        nudges that part merged components.
 
     Attributes
     ----------
@@ -104,7 +107,7 @@ class GaussianMixture(MixtureEstimator):
         verbose_interval: int = 10,
         prior: MixturePrior | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> None:
         super().__init__(
             n_components,
