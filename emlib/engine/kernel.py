@@ -178,7 +178,7 @@ def plan(n: int, K: int, p: int) -> tuple[int, int, int]:
     >>> plan(1_000_000, 5, 6), plan(1_000_000, 10, 66), plan(100, 3, 15)
     ((8192, 8, 6), (1512, 8, 66), (100, 1, 15))
     """
-    rows = min(max(1_000_000 // (K * p), 1000), 8192) // 8 * 8
+    rows = min(max(1_000_000 // (K * p), 960), 8192) // 8 * 8
     if p > 4000:  # only a start needs so many features at once (a fit uses differences)
         rows = max(4_000_000 // p, 8)
     group = p if K * p * rows <= 1_050_000 else max(32, 1_000_000 // (K * rows))

@@ -128,10 +128,10 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> float:
         A *= 1.0 / t
     top = A.max(axis=-2, keepdims=True)
     if t == 0.0:
-        np.equal(A, top, out=A)
-        ties = A.sum(axis=-2, keepdims=True)
-        if ties.max() > 1.0:  # of labels equally good the first is taken: a decision is one label
-            A[...] = np.where((np.cumsum(A, axis=-2) > 1.0), 0.0, A)
+        best = top == A
+        if np.count_nonzero(best) > top.size:  # of labels equally good the first is taken: a decision is one label
+            best &= np.cumsum(best, axis=-2) == 1
+        np.copyto(A, best)
         return float(top.sum())
 
     # log-sum-exp (eq. 2.9): subtract the largest term first, so that nothing underflows to log 0.

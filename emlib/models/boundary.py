@@ -141,10 +141,7 @@ def decision_boundary(fitted: GaussianMixture | KMeans, i: int, j: int) -> Decis
     >>> line.kind, line.thresholds.tolist(), line([[0.0]]).tolist()
     ('linear', [5.0], [40.0])
     """
-    if not isinstance(fitted, GaussianMixture | KMeans):
-        raise TypeError(f"fitted is a {type(fitted).__name__}; it must be a GaussianMixture or a KMeans.")
-    check_is_fitted(fitted)
-    means, log_weights, precisions, log_dets = _components(fitted)
+    means, log_weights, precisions, log_dets = _components(_checked(fitted))
     K = len(means)
     for name, value in (("i", i), ("j", j)):
         if check_whole(name, value, 0) >= K:
@@ -161,6 +158,50 @@ def decision_boundary(fitted: GaussianMixture | KMeans, i: int, j: int) -> Decis
     apart = a @ (P - Q) @ a + (a - b) @ Q @ (a + b)
     value = log_weights[i] - log_weights[j] + 0.5 * (log_dets[i] - log_dets[j] - apart)
     return DecisionBoundary(int(i), int(j), midpoint, float(value), P @ a - Q @ b, -0.5 * (P - Q))
+
+
+def margins(fitted: GaussianMixture | KMeans, X: ArrayLike) -> FloatArray:
+    """By how much each component is ahead of the best of the others, in nats of log-odds.
+
+    Parameters
+    ----------
+    fitted : GaussianMixture or KMeans
+    X : array (n, d)
+
+    Returns
+    -------
+    array (n, K)
+        Above zero for the component that `predict` chooses; infinite where there is no other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `decision_boundary`.
+
+    Examples
+    --------
+    >>> import emlib
+    >>> kmeans = emlib.KMeans(2, init=[[0.0], [9.0]]).fit([[0.0], [2.0], [9.0]])
+    >>> margins(kmeans, [[0.0], [5.0]]).tolist()
+    [[40.0, -40.0], [0.0, 0.0]]
+    """
+    _, log_weights, _, _ = _components(_checked(fitted))
+    K = len(log_weights)
+    first = int(np.argmax(log_weights))  # measured against one that has a weight
+    joint = np.full((len(check_table(X)), K), -np.inf)
+    joint[:, first] = 0.0
+    for k in np.flatnonzero(np.isfinite(log_weights)):
+        if k != first:
+            joint[:, k] = decision_boundary(fitted, int(k), first)(X)
+    others = [np.delete(joint, k, axis=1).max(axis=1, initial=-np.inf) for k in range(K)]
+    return joint - np.column_stack(others)
+
+
+def _checked(fitted: Any) -> Any:
+    if not isinstance(fitted, GaussianMixture | KMeans):
+        raise TypeError(f"fitted is a {type(fitted).__name__}; it must be a GaussianMixture or a KMeans.")
+    check_is_fitted(fitted)
+    return fitted
 
 
 def _components(fitted: Any) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -110,7 +110,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
             executor=threads(),
         )
         centres = best.params.components.means + origin
-        labels, inertia = _nearest(table, centres)
+        labels = np.concatenate([model.labels(block, best.params) for block in rows.blocks()])
+        inertia = _inertia(table, centres, labels)
         best_variance = max(inertia, np.finfo(float).tiny) / table.size
         self._report(X, best)
         self.cluster_centers_, self.labels_, self.inertia_ = centres, labels, inertia
@@ -163,13 +164,18 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
 
 
 def _nearest(X: Numeric, centres: FloatArray) -> tuple[Labels, float]:
-    """Labels, and the inertia from differences (the expanded form would lose its small digits)."""
+    """Labels and inertia."""
     origin = centres.mean(axis=0)
     model = Mixture(Centres(), fixed_weights=None)
     params = MixtureParams(np.ones(len(centres)), CentreParams(centres - origin))
     labels = model.labels(Rows(X, origin), params)
+    return labels, _inertia(X, centres, labels)
+
+
+def _inertia(X: Numeric, centres: FloatArray, labels: Labels) -> float:
+    """From differences: the expanded form would lose its small digits."""
     inertia = 0.0
     for i in range(0, len(X), BLOCK_ROWS):
         away = X[i : i + BLOCK_ROWS] - centres[labels[i : i + BLOCK_ROWS]]
         inertia += float(np.einsum("nd,nd->", away, away))
-    return labels, inertia
+    return inertia

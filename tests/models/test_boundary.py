@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 from emlib import GaussianMixture, KMeans, PoissonMixture, decision_boundary
 from emlib.data import fetal_lamb, galaxies, old_faithful
+from emlib.models.boundary import margins
 
 SHAPES = ["full", "tied", "diag", "spherical", "tied_spherical"]
 SHARED = ("tied", "tied_spherical")
@@ -169,3 +170,26 @@ def test_what_has_no_boundary():
         boundary([[0.0, np.nan]])
     with pytest.raises(ValueError, match="the boundary lies in 2 columns; only in 1 is it a set of thresholds"):
         _ = boundary.thresholds
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_margins_are_ahead_for_the_winner(shape):
+    X = three_blobs() + 1e8
+    fitted = mixture(shape, X)
+    ahead = margins(fitted, X)
+    np.testing.assert_array_equal(ahead.argmax(axis=1), fitted.predict(X))
+    assert ((ahead > 0).sum(axis=1) == 1).all()
+    odds = decision_boundary(fitted, 1, 0)(X)
+    two = fitted.predict_proba(X)[:, 2] < 1e-6
+    np.testing.assert_allclose(ahead[two, 1], odds[two], rtol=1e-6, atol=1e-6)
+
+
+def test_margins_of_a_component_without_weight_and_of_one_alone():
+    fitted = mixture("full", three_blobs())
+    fitted.weights_ = np.array([0.0, 0.4, 0.6])
+    ahead = margins(fitted, three_blobs())
+    assert (ahead[:, 0] == -np.inf).all()
+    assert np.isfinite(ahead[:, 1:]).all()
+    assert (margins(KMeans(1).fit(three_blobs()), three_blobs()) == np.inf).all()
+    with pytest.raises(TypeError, match="fitted is a list"):
+        margins([], three_blobs())
