@@ -14,7 +14,16 @@ from .checks import Numeric, check_counts, check_shape
 from .mixture_estimator import MixtureEstimator
 
 
-class PoissonMixture(MixtureEstimator):
+class _CountMixture(MixtureEstimator):
+    """What all of them tell scikit-learn: nothing negative is accepted."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+
+class PoissonMixture(_CountMixture):
     """Mixture of Poisson counts, independent between columns within a component.
 
     Parameters
@@ -110,7 +119,7 @@ class PoissonMixture(MixtureEstimator):
         return families.PoissonParams(self.rates_)
 
 
-class BinomialMixture(MixtureEstimator):
+class BinomialMixture(_CountMixture):
     """Mixture of binomial counts, independent between columns within a component.
 
     Parameters
@@ -285,7 +294,7 @@ class BernoulliMixture(BinomialMixture):
             raise ValueError(f"X holds {X[row, column]:g} in row {row}, column {column}; every value must be 0 or 1.")
 
 
-class MultinomialMixture(MixtureEstimator):
+class MultinomialMixture(_CountMixture):
     """Mixture of category counts: each component has its own profile, each row its own total.
 
     Parameters
