@@ -25,6 +25,7 @@ _HOMES = {
     "BernoulliMixture": "emlib.models.count_mixtures",
     "MultinomialMixture": "emlib.models.count_mixtures",
     "KMeans": "emlib.models.kmeans",
+    "decision_boundary": "emlib.models.boundary",
     "select_n_components": "emlib.models.selection",
 }
 _ROOMS = ("data", "engine", "models")
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .models.boundary import decision_boundary as decision_boundary
     from .models.count_mixtures import BernoulliMixture as BernoulliMixture
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture

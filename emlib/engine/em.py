@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -22,7 +22,7 @@ import numpy as np
 
 from .accelerate import Accelerator, accelerator
 from .blocks import expect_over_blocks, one_blas_thread
-from .latent import SOFT, FloatArray, Latent
+from .latent import SOFT, FloatArray, Latent, schedule
 from .parameters import flatten, rebuild
 from .progress import progress_bar
 
@@ -34,6 +34,7 @@ Reason = Literal["converged", "max_iter", "degenerate", "decreased", "pruned"]
 EPS = float(np.finfo(float).eps)
 QUIET = 10  # so many steps within rounding, none of them growing, are an end
 PRUNE_EVERY = 20  # rounds; sooner, ranks say little about the end
+NUDGE = 0.01  # share of drawn labels that parts merged components between temperatures
 PROOF = 4  # after jumps, slow directions need this many plain steps to show
 
 
@@ -274,15 +275,130 @@ def search(
     (True, [-11.151, -17.351])
     """
     all_starts, rules = list(starts), _rules(**options)
-    if not all_starts:
-        raise ValueError("starts is empty; at least one start is needed.")
     together = hasattr(model, "e_steps") and rules.callback is None  # a callback is told of one climb at a time
     packs = [all_starts] if together else [[start] for start in all_starts]
     with progress_bar(progress, len(all_starts), "start") as tick:
         fits: list[Fit[Params]] = []
         for pack in packs:
             fits += _drive(model, data, pack, rules, executor, None, tick, prune)
+    return best_of(fits)
+
+
+def best_of(fits: Sequence[Fit[Params]]) -> Fit[Params]:
+    """The best of several climbs, with all of them in ``Fit.starts``; how `search` chooses.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> fits = [Fit(None, ll, np.array([ll]), 0, reason) for ll, reason in ((-5.0, "converged"), (9.0, "degenerate"))]
+    >>> best_of(fits).log_likelihood
+    -5.0
+    """
+    if not fits:
+        raise ValueError("starts is empty; at least one start is needed.")
     return replace(max(fits, key=_merit), starts=tuple(fits))
+
+
+def anneal(
+    model: Model[Data, Params, Stats],
+    data: Data,
+    start: Params,
+    temperatures: Iterable[float],
+    *,
+    rng: np.random.Generator | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Fit[Params]:
+    """Climb at falling temperatures, each time from where the one before ended: deterministic annealing.
+
+    A hot E-step blurs the labels, and with them the small hills of the objective. As it cools the hills come back one
+    after the other, and the climb is on the largest by then, more often than not. Nothing guarantees it.
+
+    When it is hot, components merge. Merged components are a saddle: they get equal responsibilities, so no E-step,
+    however cold, tells them apart again. With `rng` a nudge precedes each temperature but the first: `NUDGE` of the
+    rows' evidence comes from labels drawn at that temperature instead of from their probabilities, which is about what
+    chance does to a sample 1 / NUDGE**2 times as large. Without `rng` only what rounding has left between
+    the components can part them, and often there is nothing.
+
+    Where the variance of a component is known (`families.Centres`), all are merged above a temperature of the largest
+    variance of the data, in any direction, over that of a component: begin there. Where it is estimated it grows to
+    that of the data, and then means part only below 1: begin at 2 or 3, not at 100.
+
+    Parameters
+    ----------
+    model, data, start
+        As in `fit`.
+    temperatures : sequence of float
+        Finite, 0 or above, each below the one before. End with 1 for EM's own optimum, with 0 for decided labels.
+    rng : numpy.random.Generator, optional
+        Of the nudges; no nudge if None. Equal generators give equal fits.
+    progress : bool, optional
+        Show a progress bar over the temperatures; by default on a terminal, once a run takes longer than 2 s.
+    **options
+        Of `fit`, the same at each temperature; `max_iter` and `tol` too hold for each.
+
+    Returns
+    -------
+    Fit
+        That of the last temperature: `trace`, `n_iter` and `reason` are its own (objectives of different temperatures
+        cannot be compared). `n_evaluations` counts the E-steps of all, two for each nudge. A temperature
+        that ends as degenerate or decreased is the last.
+
+    Raises
+    ------
+    ValueError
+        If `temperatures` are none, and all that `fit` refuses.
+
+    References
+    ----------
+    Ueda & Nakano (1998); Rose (1998) for the temperatures at which clusters part.
+
+    Examples
+    --------
+    Three clusters, and a start that puts two centres into one of them:
+
+    >>> import numpy as np
+    >>> from emlib.engine import em, families
+    >>> from emlib.engine.mixture import Mixture, MixtureParams
+    >>> X, third = np.array([[0.0], [1], [9], [10], [19], [20]]), np.full(3, 1 / 3)
+    >>> model = Mixture(families.Centres(), fixed_weights=third)
+    >>> start = MixtureParams(third, families.CentreParams(np.array([[0.0], [1], [15]])))
+    >>> em.fit(model, X, start).params.components.means.ravel().round(1).tolist()
+    [0.5, 0.5, 14.5]
+    >>> end = em.anneal(model, X, start, [100, 30, 10, 3, 1], rng=np.random.default_rng(0))
+    >>> sorted(end.params.components.means.ravel().round(1).tolist())
+    [0.5, 9.5, 19.5]
+    """
+    latents, spent = schedule(temperatures), 0
+    with one_blas_thread, progress_bar(progress, len(latents), "temperature") as tick:
+        for latent in latents:
+            if rng is not None and latent is not latents[0] and latent.temperature > 0:
+                start = _nudged(model, data, start, replace(latent, rng=rng), options)
+                spent += 2
+            end = fit(model, data, start, latent=latent, progress=False, **options)
+            start, spent = end.params, spent + end.n_evaluations
+            tick()
+            if end.reason in ("degenerate", "decreased"):
+                end = replace(end, message=f"at temperature {latent.temperature:g}, {end.message}")
+                break
+    return replace(end, n_evaluations=spent)
+
+
+def _nudged(model: Any, data: Any, params: Any, drawn: Latent, options: dict[str, Any]) -> Any:
+    """The M-step for statistics of which a share of `NUDGE` is that of drawn labels."""
+    executor = options.get("executor")
+    try:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            [(expected, _)] = expect_over_blocks(model, data, [params], replace(drawn, rng=None), executor)
+            [(sample, _)] = expect_over_blocks(model, data, [params], drawn, executor)
+            mixed = (1.0 - NUDGE) * flatten(expected) + NUDGE * flatten(sample)
+            return model.m_step(rebuild(expected, mixed), options.get("prior"))
+    except (Degenerate, np.linalg.LinAlgError):
+        return params  # the climb from here will say what is wrong
 
 
 def _rules(

@@ -190,7 +190,7 @@ def plan(n: int, K: int, p: int) -> tuple[int, int, int]:
     >>> plan(1_000_000, 5, 6), plan(1_000_000, 10, 66), plan(100, 3, 15)
     ((8192, 8, 6), (1512, 8, 66), (100, 1, 15))
     """
-    rows = min(max(1_000_000 // (K * p), 1000), 8192) // 8 * 8
+    rows = min(max(1_000_000 // (K * p), 960), 8192) // 8 * 8
     if p > 4000:  # only a start needs so many features at once (a fit uses differences)
         rows = max(4_000_000 // p, 8)
     group = p if K * p * rows <= 1_050_000 else max(32, 1_000_000 // (K * rows))
@@ -351,20 +351,40 @@ class Shares(Protocol):
     """Responsibilities (n, K) that can be sliced by rows: an array, or something that makes slices."""
 
     def __getitem__(self, rows: slice, /) -> FloatArray:
-        """Rows ``start`` to ``stop``, asked for in order."""
+        """Rows ``start`` to ``stop``, asked for in order; the same each time that they are asked for from row 0 on."""
         ...
 
 
-def moments(rows: Rows, family: Features, responsibilities: Shares, K: int, first: int = 0) -> Statistics:
-    """Statistics for responsibilities that are given, from row `first` on: a start from labels."""
+def moments(
+    rows: Rows,
+    family: Features,
+    responsibilities: Shares,
+    K: int,
+    first: int = 0,
+    special: Mapping[int, Special] | None = None,
+) -> Statistics:
+    """Statistics for responsibilities that are given, from row `first` on: a start from labels.
+
+    Those of the components in `special` are taken from differences, as in `expect`.
+    """
+    special = special or {}
     p = family.n_features(rows.d)
     piece, batch, _ = plan(len(rows), K, p)
     totals, i = np.zeros((K, p)), first
+    own: dict[int, FloatArray] = {}
     for X in rows.pieces(piece, batch):
         nb, _, b = X.shape
-        T = _buffer("T", (nb, p, b))
-        family.features(X, T)
         R = responsibilities[i : i + nb * b].reshape(nb, b, K)
-        totals += np.matmul(R.swapaxes(1, 2), T.swapaxes(1, 2)).sum(axis=0)
+        if len(special) < K:
+            T = _buffer("T", (nb, p, b))
+            family.features(X, T)
+            totals += np.matmul(R.swapaxes(1, 2), T.swapaxes(1, 2)).sum(axis=0)
+        for k, component in special.items():
+            own[k] = own.get(k, 0.0) + component.totals(X, R[:, :, k])
         i += nb * b
-    return Statistics(totals, np.zeros((K, rows.d)), family.shared(rows))
+    about = np.zeros((K, rows.d))
+    if len(own) == K:  # all from differences: their statistics may have a length of their own
+        totals = np.stack([own[k] for k in range(K)])
+    for k, component in special.items():
+        totals[k], about[k] = own[k], component.mean
+    return Statistics(totals, about, family.shared(rows))

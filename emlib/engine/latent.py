@@ -20,6 +20,8 @@ The E-step returns that maximum, so every one of them climbs its own objective.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +70,31 @@ def tempered(temperature: float) -> Latent:
     return Latent(temperature=float(temperature))
 
 
+def schedule(temperatures: Iterable[float], name: str = "temperatures") -> tuple[Latent, ...]:
+    """One `tempered` E-step for each of some falling temperatures.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is no temperature or not below the one before; `name` is what the sentence calls them.
+
+    Examples
+    --------
+    >>> [latent.temperature for latent in schedule([4, 2, 1])]
+    [4.0, 2.0, 1.0]
+    """
+    try:
+        values = [float(t) for t in temperatures]
+    except (TypeError, ValueError):
+        values = []
+    falling = all(a > b for a, b in itertools.pairwise(values))
+    if not (values and falling and np.isfinite(values).all() and values[-1] >= 0):
+        raise ValueError(
+            f"{name} is {temperatures!r}; it must hold finite numbers, 0 or above, each below the one before."
+        )
+    return tuple(tempered(t) for t in values)
+
+
 def sampled(rng: np.random.Generator) -> Latent:
     """One label drawn from the posterior for each row, from the stream `rng`."""
     return Latent(rng=rng)
@@ -101,10 +128,10 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> FloatArray:
         A *= 1.0 / t
     top = A.max(axis=-2, keepdims=True)
     if t == 0.0:
-        np.equal(A, top, out=A)
-        ties = A.sum(axis=-2, keepdims=True)
-        if ties.max() > 1.0:  # of labels equally good the first is taken: a decision is one label
-            A[...] = np.where((np.cumsum(A, axis=-2) > 1.0), 0.0, A)
+        best = top == A
+        if np.count_nonzero(best) > top.size:  # of labels equally good the first is taken: a decision is one label
+            best &= np.cumsum(best, axis=-2) == 1
+        np.copyto(A, best)
         return np.asarray(top.sum(axis=(-2, -1)))
 
     # log-sum-exp (eq. 2.9): subtract the largest term first, so that nothing underflows to log 0.

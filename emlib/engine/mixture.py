@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from .blocks import Rows, as_rows
 from .chunks import Chunks
+from .em import Degenerate
 from .families import Family
 from .families.base import NO_EVIDENCE, counts_of
-from .kernel import Shares, Statistics, best_label, expect, expect_many, moments, posterior
+from .kernel import Shares, Special, Statistics, best_label, expect, expect_many, moments, posterior
 from .latent import SOFT, FloatArray, Latent
 from .parameters import joined, parted
 
@@ -150,25 +151,40 @@ class Mixture:
         """Responsibilities (n, K) and log density (n,) of every row."""
         rows = as_rows(data)
         natural = self.family.natural(params.components, _log_weights(params), rows)
-        return posterior(rows, self.family, natural)
+        with np.errstate(invalid="ignore"):  # BLAS may multiply the -inf of an empty component by zero on the way
+            return posterior(rows, self.family, natural)
 
     def labels(self, data: Any, params: MixtureParams) -> NDArray[np.intp]:
         """The most probable component of every row (n,)."""
         rows = as_rows(data)
-        return best_label(rows, self.family, self.family.natural(params.components, _log_weights(params), rows))
+        natural = self.family.natural(params.components, _log_weights(params), rows)
+        with np.errstate(invalid="ignore"):
+            return best_label(rows, self.family, natural)
 
     def from_responsibilities(self, data: Any, responsibilities: Shares, K: int) -> MixtureParams:
         """The M-step for responsibilities (n, K) that are given: a start from labels.
 
         For `Chunks` they must have a method ``split(n)`` that gives those of each of the n chunks.
+        Where the E-step at this start would measure a component from its mean, the start is measured so too.
         """
-        if isinstance(data, Chunks):
-            shares: Any = responsibilities
-            work = functools.partial(_moments, self.family, K)
-            (stats,) = data.total(work, shares.split(len(data.lengths)))
-        else:
-            (stats,) = _moments(self.family, K, as_rows(data), responsibilities)
-        return self.m_step(stats)
+        start = self.m_step(self._statistics_of(data, responsibilities, K))
+        try:
+            special = self.family.natural(start.components, _log_weights(start), _without_rows(data)).special
+        except (Degenerate, np.linalg.LinAlgError):
+            return start  # no density here; the loop will say so
+        if not special:
+            return start
+        return self.m_step(self._statistics_of(data, responsibilities, K, special))
+
+    def _statistics_of(
+        self, data: Any, responsibilities: Shares, K: int, special: Mapping[int, Special] | None = None
+    ) -> Statistics:
+        if not isinstance(data, Chunks):
+            return _moments(self.family, K, special, as_rows(data), responsibilities)[0]
+        shares: Any = responsibilities
+        work = functools.partial(_moments, self.family, K, special)
+        stats: Statistics = data.total(work, shares.split(len(data.lengths)))[0]
+        return stats
 
     def project(self, params: MixtureParams) -> MixtureParams:
         """Probabilities that sum to one to the last digit: a sum of 1 + 1e-12 would pass for likelihood."""
@@ -205,10 +221,18 @@ class Mixture:
         return all((np.abs(a[i] - a[j]) <= 1e-9 * np.abs(a).max(axis=0)).all() for a in arrays)
 
 
-def _moments(family: Family[Any], K: int, rows: Rows, responsibilities: Shares) -> tuple[Statistics]:
+def _without_rows(data: Any) -> Rows:
+    """An empty table with the origin and the scale of this one: all that decides how components are measured."""
+    whole = data if isinstance(data, Chunks) else as_rows(data)
+    return Rows.passing(np.empty((0, whole.d)), whole.origin, whole.scale)
+
+
+def _moments(
+    family: Family[Any], K: int, special: Mapping[int, Special] | None, rows: Rows, responsibilities: Shares
+) -> tuple[Statistics]:
     parts, first = [], 0
     for block in rows.blocks():  # the blocks of the fit, so that what they keep is kept once
-        parts.append(moments(block, family, responsibilities, K, first))
+        parts.append(moments(block, family, responsibilities, K, first, special))
         first += len(block)
     return (functools.reduce(operator.add, parts),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from .checks import Numeric, check_counts, check_shape
 from .mixture_estimator import MixtureEstimator
 
 
-class PoissonMixture(MixtureEstimator):
+class _CountMixture(MixtureEstimator):
+    """What all of them tell scikit-learn: nothing negative is accepted."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+
+class PoissonMixture(_CountMixture):
     """Mixture of Poisson counts, independent between columns within a component.
 
     Parameters
@@ -74,7 +84,7 @@ class PoissonMixture(MixtureEstimator):
         warm_start: bool = False,
         prior: MixturePrior | str | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
     ) -> None:
@@ -119,7 +129,7 @@ class PoissonMixture(MixtureEstimator):
         return families.PoissonParams(self.rates_)
 
 
-class BinomialMixture(MixtureEstimator):
+class BinomialMixture(_CountMixture):
     """Mixture of binomial counts, independent between columns within a component.
 
     Parameters
@@ -174,7 +184,7 @@ class BinomialMixture(MixtureEstimator):
         warm_start: bool = False,
         prior: MixturePrior | str | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
     ) -> None:
@@ -272,7 +282,7 @@ class BernoulliMixture(BinomialMixture):
         warm_start: bool = False,
         prior: MixturePrior | str | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
     ) -> None:
@@ -307,7 +317,7 @@ class BernoulliMixture(BinomialMixture):
             )
 
 
-class MultinomialMixture(MixtureEstimator):
+class MultinomialMixture(_CountMixture):
     """Mixture of category counts: each component has its own profile, each row its own total.
 
     Parameters
@@ -354,7 +364,7 @@ class MultinomialMixture(MixtureEstimator):
         warm_start: bool = False,
         prior: MixturePrior | str | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
     ) -> None:

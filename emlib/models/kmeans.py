@@ -122,7 +122,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
             executor=threads(),
         )
         centres = best.params.components.means + origin
-        labels, counts, inertia = _assign(table, rows, centres)
+        labels, counts, inertia = _assign(table, rows, centres, model, best.params)
         best_variance = max(inertia, np.finfo(float).tiny) / table.size
         self._report(X, best)
         self.cluster_centers_, self.labels_, self.inertia_ = centres, labels, inertia
@@ -181,11 +181,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, EM
         return len(self.cluster_centers_)
 
 
-def _assign(table: Any, rows: Rows | Chunks, centres: FloatArray) -> tuple[Labels, Counts, float]:
+def _assign(
+    table: Any, rows: Rows | Chunks, centres: FloatArray, model: Mixture, params: MixtureParams
+) -> tuple[Labels, Counts, float]:
     """Nearest centres of all rows, how many rows each centre has, and the inertia."""
     if isinstance(rows, Chunks):
         return by_chunks(partial(_checked, _labels, centres), table, np.intp), *_tally(rows, centres)
-    labels = _labels(rows.X, centres)
+    labels = np.concatenate([model.labels(block, params) for block in rows.blocks()])  # from the fit's own pieces
     return labels, np.bincount(labels, minlength=len(centres)), _inertia(rows.X, centres, labels)
 
 

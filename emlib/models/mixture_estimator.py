@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..engine import em, families
 from ..engine.blocks import Rows, threads
 from ..engine.chunks import Chunks
-from ..engine.latent import FloatArray, tempered
+from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .base import EMEstimator
 from .checks import Numeric, check_real, check_weights, check_whole, generator
@@ -52,7 +52,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         warm_start: bool,
         prior: MixturePrior | str | None,
         accelerate: Any,
-        temperature: float,
+        temperature: float | Sequence[float],
         prune: bool,
         reseed: bool,
     ) -> None:
@@ -126,11 +126,15 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         model = Mixture(self._family(d), self._fixed_weights())
         prior = self._own_prior(model, rows)
         starts = list(self._starts(model, rows))
-        best = em.search(model, rows, starts, prior=prior, prune=bool(self.prune), **options)
+
+        def climb(starts: list[MixtureParams]) -> em.Fit[MixtureParams]:
+            return self._climb(model, rows, starts, prior=prior, **options)
+
+        best = climb(starts)
         if not np.isfinite(best.log_likelihood):
             raise ValueError(f"{type(self).__name__} has no finite start: {best.message}")
         if self.reseed and isinstance(rows, Rows):
-            best = reseeded(model, rows, best, prior=prior, **options)
+            best = reseeded(model, rows, best, climb)
         params = best.params
         self._report(X, best)
         self.starts_ = tuple(self._in_user_units(fit, origin) for fit in best.starts)
@@ -154,11 +158,31 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         return {
             "max_iter": check_whole("max_iter", self.max_iter, 1),
             "tol": check_real("tol", self.tol) * self._tol_unit(n),
-            "latent": tempered(check_real("temperature", self.temperature)),
+            "latents": self._latents(),
             "accelerate": self.accelerate,
             "executor": threads(),
             "progress": True if getattr(self, "verbose", 0) else None,
         }
+
+    def _latents(self) -> tuple[Latent, ...]:
+        given: Any = self.temperature
+        if np.ndim(given) == 0:
+            return (tempered(check_real("temperature", given)),)
+        return schedule(given, "temperature")
+
+    def _climb(
+        self,
+        model: Mixture,
+        rows: Rows | Chunks,
+        starts: list[MixtureParams],
+        latents: tuple[Latent, ...],
+        **options: Any,
+    ) -> em.Fit[MixtureParams]:
+        if len(latents) == 1:
+            return em.search(model, rows, starts, latent=latents[0], prune=bool(self.prune), **options)
+        temperatures = [latent.temperature for latent in latents]
+        rng = generator(self.random_state).spawn(1)[0]  # a stream of its own, beside that of the starts
+        return em.best_of([em.anneal(model, rows, start, temperatures, rng=rng, **options) for start in starts])
 
     def _tol_unit(self, n: int) -> float:
         return 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,11 @@ class GaussianMixture(MixtureEstimator):
         hardly moves the rest.
     accelerate : {None, "squarem"}
         Longer strides; the climb stays monotone.
-    temperature : float
-        1 is EM, 0 is classification EM (hard labels), in between anneals.
+    temperature : float or falling sequence of float
+        1 is EM, 0 is classification EM (hard labels); in between labels are harder, above softer. A sequence such as
+        ``[3, 2, 1.5, 1]`` anneals: each temperature begins where the one before ended (`engine.em.anneal`). `max_iter`
+        and `tol` hold for each; `trace_` and `n_iter_` are of the last. `random_state` is also the seed of the
+        nudges that part merged components.
     prune : bool
         Give up on slow starts early: several times faster where `n_init` is large, and not without
         risk (`engine.em.search`).
@@ -135,7 +138,7 @@ class GaussianMixture(MixtureEstimator):
         verbose_interval: int = 10,
         prior: MixturePrior | str | None = None,
         accelerate: Any = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
     ) -> None:
@@ -176,16 +179,24 @@ class GaussianMixture(MixtureEstimator):
         return seen.mean
 
     def _check_fit(self, seen: Survey) -> None:
-        constant = np.flatnonzero(seen.constant)
-        if not len(constant):
-            return
-        found = f"column {constant[0]} of X is constant, so no covariance can be estimated from it"
-        if len(constant) == len(seen.mean) and seen.n > 1:
-            found = "all rows of X are equal, so no covariance can be estimated"
-        if self.reg_covar == 0:
-            raise ValueError(f"{found}; drop it, or set reg_covar above 0.")
-        if seen.n > 1:
-            warnings.warn(f"{found}; its variance is reg_covar={self.reg_covar:g} alone.", UserWarning, stacklevel=3)
+        constant, d = np.flatnonzero(seen.constant), len(seen.mean)
+        found, cure = "", "drop it"
+        if len(constant):
+            found = f"column {constant[0]} of X is constant, so no covariance can be estimated from it"
+        if len(constant) == d:
+            found = f"all rows of X are equal (there are {seen.n}), so no covariance can be estimated"
+            cure = "give rows that differ"
+        if not len(constant) and seen.n <= d and self.covariance_type in ("full", "tied") and self.prior is None:
+            found = f"X has only {seen.n} rows for {d} columns, so no covariance matrix can be estimated"
+            cure = "choose covariance_type='diag'"
+        if found and self.reg_covar == 0:
+            raise ValueError(f"{found}; {cure}, or set reg_covar above 0.")
+        if found:
+            warnings.warn(
+                f"{found}; where rows do not differ the variance is reg_covar={self.reg_covar:g} alone.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _given_start(self, components: families.GaussianParams, d: int, origin: FloatArray) -> families.GaussianParams:
         K, means, covariances = self.n_components, components.means, components.covariances

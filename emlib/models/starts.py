@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,21 +44,29 @@ class OneHot:
         return responsibilities
 
 
-@dataclass(frozen=True)
 class Random:
-    """Random responsibilities (n, K), made a slice at a time."""
+    """Random responsibilities (n, K), made a slice at a time; a second pass from row 0 on sees the same.
 
-    K: int
-    rng: np.random.Generator
+    Examples
+    --------
+    >>> shares = Random(2, np.random.default_rng(0))
+    >>> bool((shares[0:3] == shares[0:3]).all())
+    True
+    """
+
+    def __init__(self, K: int, rng: np.random.Generator) -> None:
+        self.K, self.seed = K, int(rng.integers(2**63))
 
     def __getitem__(self, rows: slice) -> FloatArray:
+        if rows.start == 0:
+            self.rng = np.random.default_rng(self.seed)
         responsibilities = self.rng.random((rows.stop - rows.start, self.K))
         responsibilities /= responsibilities.sum(axis=1, keepdims=True)
         return responsibilities
 
     def split(self, n: int) -> list[Random]:
         """The same for each of `n` chunks, from streams of their own."""
-        return [Random(self.K, child) for child in self.rng.spawn(n)]
+        return [Random(self.K, child) for child in np.random.default_rng(self.seed).spawn(n)]
 
 
 class Whole:
@@ -150,7 +158,12 @@ def hierarchical(X: NDArray[Any], K: int, rng: np.random.Generator) -> Labels:
     return np.concatenate([model.labels(Rows((block - origin) / scale), params) for block in blocks])
 
 
-def reseeded(model: Mixture, rows: Rows, fit: em.Fit[MixtureParams], **options: Any) -> em.Fit[MixtureParams]:
+def reseeded(
+    model: Mixture,
+    rows: Rows,
+    fit: em.Fit[MixtureParams],
+    climb: Callable[[list[MixtureParams]], em.Fit[MixtureParams]],
+) -> em.Fit[MixtureParams]:
     """Climb again from where a starved component is given the rows that are explained worst.
 
     Each attempt is one more start; the better of both ends is kept, and at most K attempts are made.
@@ -164,7 +177,7 @@ def reseeded(model: Mixture, rows: Rows, fit: em.Fit[MixtureParams], **options: 
             break
         worst = np.argsort(log_density)[: max(2 * (rows.d + 1), rows.n // (4 * K))]
         r[worst] = np.arange(K) == k
-        attempt = em.search(model, rows, [model.from_responsibilities(rows, r, K)], **options)
+        attempt = climb([model.from_responsibilities(rows, r, K)])
         starts = fit.starts + attempt.starts
         better = attempt.reason != "degenerate" and attempt.trace[-1] > fit.trace[-1]
         fit = replace(attempt if better else fit, starts=starts)

@@ -16,6 +16,7 @@ _HOMES = {
     "Frame": "explorers",
     "explorer": "explorers",
     "Recorder": "record",
+    "draw_boundary": "figures",
     "ellipse": "figures",
     "scatter_by_responsibility": "figures",
     "trace_plot": "figures",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from . import style as style
     from .explorers import Frame as Frame
     from .explorers import explorer as explorer
+    from .figures import draw_boundary as draw_boundary
     from .figures import ellipse as ellipse
     from .figures import scatter_by_responsibility as scatter_by_responsibility
     from .figures import trace_plot as trace_plot

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
+from matplotlib.contour import ContourSet
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from ..engine.latent import FloatArray
+from ..models.boundary import DecisionBoundary, margins
 from . import style
 
 
@@ -121,6 +126,107 @@ def scatter_by_responsibility(
     steps = np.round(R * 16) / 16
     mixed = np.clip((steps / steps.sum(axis=1, keepdims=True)) @ palette, 0.0, 1.0)
     return ax.scatter(X[:, 0], X[:, 1], s=size, c=mixed, linewidths=0)
+
+
+def draw_boundary(
+    ax: Axes,
+    boundary: Any,
+    *,
+    fill: bool = True,
+    resolution: int = 200,
+    colors: tuple[str, ...] = style.COLORS,
+    **options: Any,
+) -> list[ContourSet]:
+    """Draw where two components are equally probable, or how all components share the plane.
+
+    It is drawn within the present limits of the axes, which stay as they are: draw the points first.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    boundary : DecisionBoundary, or a fitted GaussianMixture or KMeans
+        Of two columns. A boundary is a curve; of a fitted model each component's region is drawn.
+    fill : bool
+        Colour the regions of a fitted model lightly.
+    resolution : int
+        Points of the grid along each axis, at least 2. (A straight boundary needs no grid.)
+    colors : tuple of str
+        One for each component; the house's if not given.
+    **options
+        Of `matplotlib.axes.Axes.contour`, for the lines.
+
+    Returns
+    -------
+    list of matplotlib.contour.ContourSet
+        Lines, and regions if filled; empty if no boundary passes through the axes.
+
+    Raises
+    ------
+    ValueError
+        If there are not two columns, `resolution` is too small, or there are more components than colours.
+    TypeError
+        If `boundary` is something else.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> import emlib
+    >>> X, ax = emlib.data.old_faithful(), Figure().subplots()
+    >>> points = ax.scatter(*X.T)
+    >>> len(draw_boundary(ax, emlib.GaussianMixture(2, random_state=0).fit(X)))
+    3
+    """
+    if resolution < 2:
+        raise ValueError(f"resolution is {resolution!r}; it must be 2 or above.")
+    look: dict[str, Any] = {"colors": style.INK, "linewidths": 1.4} | options
+    if isinstance(boundary, DecisionBoundary):
+        _two_columns(len(boundary.slope))
+        x, y, grid = _grid(ax, 2 if boundary.kind == "linear" else resolution)
+        return _zero(ax, x, y, boundary(grid).reshape(len(y), len(x)), look)
+    _two_columns(boundary.n_features_in_ if hasattr(boundary, "n_features_in_") else 2)
+    x, y, grid = _grid(ax, resolution)
+    ahead = margins(boundary, grid)
+    K = ahead.shape[1]
+    if len(colors) < K:
+        raise ValueError(f"There are {K} components, but only {len(colors)} colours.")
+    drawn: list[ContourSet] = []
+    for k in range(K if K > 1 else 0):
+        height = ahead[:, k].reshape(len(y), len(x))
+        rival = np.delete(ahead, k, axis=1).argmax(axis=1).reshape(len(y), len(x))
+        drawn += _zero(ax, x, y, np.where(rival >= k, height, np.nan), look)  # each curve once, not from both sides
+        if fill and (height > 0).any():
+            light = (*to_rgb(colors[k]), 0.12)
+            with _same_limits(ax):
+                drawn.append(ax.contourf(x, y, height, levels=[0.0, float(height.max()) + 1.0], colors=[light]))
+    return drawn
+
+
+def _two_columns(d: int) -> None:
+    if d != 2:
+        raise ValueError(f"boundary lies in {d} columns; a plane has 2.")
+
+
+def _grid(ax: Axes, resolution: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Points (resolution**2, 2) that fill the axes, and their two coordinates."""
+    x, y = (np.linspace(*limits, resolution) for limits in (ax.get_xlim(), ax.get_ylim()))
+    return x, y, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+def _zero(ax: Axes, x: FloatArray, y: FloatArray, height: FloatArray, look: dict[str, Any]) -> list[ContourSet]:
+    """The curve on which `height` is zero, if there is one."""
+    if not ((height > 0).any() and (height < 0).any()):
+        return []
+    with _same_limits(ax):
+        return [ax.contour(x, y, height, levels=[0.0], **look)]
+
+
+@contextmanager
+def _same_limits(ax: Axes) -> Iterator[None]:
+    limits = ax.get_xlim(), ax.get_ylim()
+    yield
+    ax.set_xlim(limits[0], auto=None)
+    ax.set_ylim(limits[1], auto=None)
 
 
 def trace_plot(ax: Axes, trace: ArrayLike, *, label: str = "log-likelihood (nats)", **options: Any) -> Line2D:

@@ -367,7 +367,7 @@ def test_constant_columns_and_equal_rows():
     constant[:, 2] = 7.0
     with pytest.raises(ValueError, match=r"column 2 of X is constant.*; drop it, or set reg_covar above 0"):
         GaussianMixture(2, reg_covar=0).fit(constant)
-    with pytest.warns(UserWarning, match="column 2 of X is constant.*its variance is reg_covar=1e-06 alone"):
+    with pytest.warns(UserWarning, match=r"column 2 of X is constant.* the variance is reg_covar=1e-06 alone"):
         mixture = GaussianMixture(2, random_state=0).fit(constant)
     assert mixture.converged_  # no spike: the data have no width there either
     same = np.ones((10, 2))

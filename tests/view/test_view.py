@@ -278,6 +278,71 @@ def test_trace_has_labelled_axes_and_refuses_a_table():
         figures.trace_plot(ax, [[1.0]])
 
 
+def on_faithful(model):
+    ax, X = Figure().subplots(), emlib.data.old_faithful()
+    ax.scatter(*X.T)
+    return ax, model.fit(X)
+
+
+def paths(contour):
+    return [path.vertices for path in contour.get_paths() if len(path.vertices)]
+
+
+@pytest.mark.parametrize("shape", ["full", "tied", "spherical"])
+def test_boundary_is_drawn_where_the_odds_are_even(shape):
+    ax, fitted = on_faithful(emlib.GaussianMixture(2, covariance_type=shape, random_state=0))
+    limits = ax.get_xlim(), ax.get_ylim()
+    boundary = emlib.decision_boundary(fitted, 0, 1)
+    (line,) = figures.draw_boundary(ax, boundary)
+    assert (ax.get_xlim(), ax.get_ylim()) == limits
+    points = np.concatenate(paths(line))
+    slope = np.abs(boundary.slope) @ [np.ptp(limits[0]), np.ptp(limits[1])]
+    assert np.abs(boundary(points)).max() < 1e-3 * slope
+    if boundary.kind == "linear":  # two ends on the frame of the axes are enough, and are exact
+        assert len(points) == 2
+        np.testing.assert_allclose(boundary(points), 0.0, atol=1e-9)
+
+
+def test_plane_is_shared_among_all_components():
+    ax, fitted = on_faithful(emlib.KMeans(3, random_state=0))
+    drawn = figures.draw_boundary(ax, fitted, linestyles=":")
+    lines, regions = [c for c in drawn if not c.filled], [c for c in drawn if c.filled]
+    assert len(regions) == 3
+    for region, centre in zip(regions, fitted.cluster_centers_, strict=True):
+        assert any(path.contains_point(centre) for path in region.get_paths())
+    on_lines = np.concatenate([points for line in lines for points in paths(line)])
+    distances = np.sort(fitted.transform(on_lines), axis=1)
+    np.testing.assert_allclose(distances[:, 0], distances[:, 1], rtol=0.02)
+    unfilled = figures.draw_boundary(ax, fitted, fill=False)
+    assert len(unfilled) == len(lines)
+
+
+def test_boundary_out_of_sight_draws_nothing():
+    ax, fitted = on_faithful(emlib.KMeans(2, random_state=0))
+    ax.set_xlim(1, 2)
+    ax.set_ylim(-10, 0)
+    assert figures.draw_boundary(ax, emlib.decision_boundary(fitted, 0, 1)) == []
+    assert figures.draw_boundary(ax, emlib.KMeans(1).fit(emlib.data.old_faithful())) == []
+
+
+@pytest.mark.parametrize(
+    ("boundary", "options", "error", "sentence"),
+    [
+        (3, {}, TypeError, "is a int; it must be a"),
+        ("1-D", {}, ValueError, "boundary lies in 1 columns; a plane has 2"),
+        ("1-D boundary", {}, ValueError, "boundary lies in 1 columns; a plane has 2"),
+        ("2-D", {"resolution": 1}, ValueError, "resolution is 1; it must be 2 or above"),
+        ("2-D", {"colors": ("#000000",)}, ValueError, "There are 2 components, but only 1 colours"),
+    ],
+)
+def test_boundaries_that_cannot_be_drawn_are_refused(boundary, options, error, sentence):
+    if isinstance(boundary, str):
+        fitted = emlib.KMeans(2).fit(emlib.data.old_faithful()[:, : int(boundary[0])])
+        boundary = emlib.decision_boundary(fitted, 0, 1) if boundary.endswith("boundary") else fitted
+    with pytest.raises(error, match=sentence):
+        figures.draw_boundary(Figure().subplots(), boundary, **options)
+
+
 # ---------------------------------------------------------------- without matplotlib or ipywidgets
 @pytest.mark.parametrize("package", ["matplotlib", "ipywidgets", "PIL"])
 def test_missing_package_gets_one_sentence(package):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -107,3 +108,12 @@ def with_starved(totals: FloatArray) -> FloatArray:
     if not pooled[0] > 0:
         raise Degenerate("no row supports any component.")
     return np.where(starved[:, None], pooled, totals)
+
+
+def filled(stats: Statistics, from_origin: Callable[[Statistics], Statistics]) -> Statistics:
+    """The same for statistics about several points: only what is borrowed is moved to the origin."""
+    starved = (stats.counts < NO_EVIDENCE)[:, None]
+    if not starved.any():
+        return stats
+    totals = np.where(starved, with_starved(from_origin(stats).totals), stats.totals)
+    return Statistics(totals, np.where(starved, 0.0, stats.about), stats.shared)

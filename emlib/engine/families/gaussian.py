@@ -14,6 +14,7 @@ from ..kernel import Special, Statistics, upper
 from ..latent import FloatArray
 from .base import counts_of
 
+LOST = 1e-13  # what a sum of squares may still be worth after its larger part was subtracted
 UNSAFE = 1e5  # condition beyond which the expanded quadratic form loses more than 11 digits
 
 
@@ -160,11 +161,14 @@ class GaussianShape:
         for k, (widths, data) in enumerate(self._widths(params, stats)):
             nothing = np.maximum(0.01 * self.reg_covar, 1e-22 * data)
             if ((widths - self.reg_covar <= nothing) & (data > 100 * np.maximum(self.reg_covar, nothing))).any():
-                return (
-                    f"component {k} has collapsed: it holds {stats.counts[k]:.3g} rows and has no width left in "
-                    "one direction, so its likelihood can grow without bound."
-                )
+                return self._collapsed(k, stats)
         return ""
+
+    def _collapsed(self, k: int, stats: Statistics) -> str:
+        return (
+            f"component {k} has collapsed: it holds {stats.counts[k]:.3g} rows and has no width left in "
+            "one direction, so its likelihood can grow without bound."
+        )
 
     # ------------------------------------------------------------------ what a shape says
 
@@ -219,6 +223,15 @@ def split(totals: FloatArray, d: int) -> tuple[FloatArray, FloatArray, FloatArra
     return N, totals[:, 1 : 1 + d] / N[:, None], totals[:, 1 + d :]
 
 
+def resolved(scatter: FloatArray, second: FloatArray) -> FloatArray:
+    """Sums of squares about the mean (K, d), as far as those about another point, `second`, can tell.
+
+    Where less than 1e-10 of `second` is left, its rounding is added: such a component is a little too wide, never too
+    narrow. The next E-step measures it from its own mean, and the digits come back.
+    """
+    return np.where(scatter < 1e-10 * second, np.maximum(scatter, 0.0) + LOST * second, scatter)
+
+
 def symmetric(triangle: FloatArray, d: int) -> FloatArray:
     """Matrices (K, d, d) from their upper triangles."""
     matrices = np.empty((len(triangle), d, d))
@@ -232,10 +245,10 @@ def whitener(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
     try:
         chol = np.linalg.cholesky(covariances)
     except np.linalg.LinAlgError:
-        for k, covariance in enumerate(covariances):
-            if not np.linalg.eigvalsh(covariance)[0] > 0:
-                raise Degenerate(f"component {k} has a covariance that is not positive definite.") from None
-        raise
+        if not np.isfinite(covariances).all():
+            raise
+        narrowest = int(np.linalg.eigvalsh(covariances)[:, 0].argmin())
+        raise Degenerate(f"component {narrowest} has a covariance that is not positive definite.") from None
     log_det = 2.0 * np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
     return np.asarray(np.linalg.inv(chol), dtype=float), log_det
 
@@ -256,12 +269,31 @@ def reach(rows: Rows, means: FloatArray) -> FloatArray:
     return np.maximum(rows.scale, np.abs(means))
 
 
-def noise_of(condition: FloatArray, special: Mapping[int, Special], constant: FloatArray) -> FloatArray:
-    """Rounding error per row (K,): of the expanded form or of differences, and of the sum."""
-    form = 0.25 * condition
-    whitened = list(special)
+def noise_of(
+    condition: FloatArray, special: Mapping[int, Special], constant: FloatArray, skew: FloatArray | None = None
+) -> FloatArray:
+    """Rounding error per row (K,): of the expanded form or of differences, and of the sum.
+
+    `skew` (K,) is how far each matrix is from being safely inverted, see `skewness`.
+    """
+    form, whitened = 0.25 * condition, list(special)
     form[whitened] = 4.0 * np.sqrt(condition[whitened])
+    if skew is not None:
+        form[whitened] += 0.25 * skew[whitened]
     return EPS * (form + 4.0 * np.where(np.isfinite(constant), np.abs(constant), 0.0))
+
+
+def along_axes(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Variances (K, d) along their principal directions (K, d, d); one that is nothing but rounding is zero."""
+    variances, directions = np.linalg.eigh(covariances)
+    rounding = variances.shape[-1] * EPS * variances[..., -1:]
+    return np.where(variances <= rounding, 0.0, variances), directions
+
+
+def skewness(precisions: FloatArray, covariances: FloatArray) -> FloatArray:
+    """Condition (K,) of the inverses, whatever the columns' units: d for independent columns, large for collinear."""
+    sd = np.sqrt(np.einsum("kii->ki", covariances))
+    return np.asarray(np.einsum("kij,ki,kj->k", np.abs(precisions), sd, sd))
 
 
 def wishart(scatter: FloatArray, dof: float, rng: np.random.Generator) -> FloatArray:

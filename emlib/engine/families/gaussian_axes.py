@@ -7,8 +7,8 @@ import numpy as np
 from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, WhitenedAxes
 from ..latent import FloatArray
-from .base import LOG_2PI, NO_EVIDENCE, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split
+from .base import LOG_2PI, filled
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, resolved, split
 
 
 class DiagonalGaussian(GaussianShape):
@@ -51,10 +51,9 @@ class DiagonalGaussian(GaussianShape):
         return 2 * K * d
 
     def _moments(self, stats: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
-        if (stats.counts < NO_EVIDENCE).any():
-            stats = self._from_origin(stats)
-        N, shift, second = split(with_starved(stats.totals), stats.about.shape[1])
-        return N, stats.about + shift, second - N[:, None] * self._squares(shift, shift)
+        stats = filled(stats, self._from_origin)
+        N, shift, second = split(stats.totals, stats.about.shape[1])
+        return N, stats.about + shift, resolved(second - N[:, None] * self._squares(shift, shift), second)
 
     def _squares(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """The second moment features of a product."""

@@ -7,8 +7,21 @@ import numpy as np
 from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, Whitened, upper
 from ..latent import FloatArray
-from .base import LOG_2PI, NO_EVIDENCE, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, reach, split, symmetric, whitener, wishart
+from .base import LOG_2PI, filled
+from .gaussian import (
+    UNSAFE,
+    GaussianParams,
+    GaussianShape,
+    along_axes,
+    noise_of,
+    reach,
+    resolved,
+    skewness,
+    split,
+    symmetric,
+    whitener,
+    wishart,
+)
 
 LARGE = 64  # columns beyond which differences are also faster than features
 
@@ -47,18 +60,21 @@ class Gaussian(GaussianShape):
         quadratic = np.where(i == j, -0.5, -1.0) * precision[:, i, j]
         first = constant - 0.5 * np.einsum("ki,ki->k", pull, means)
         eta = np.concatenate([first[:, None], pull, quadratic], axis=1)
-        return Natural(eta, special, noise=noise_of(condition, special, constant))
+        noise = noise_of(condition, special, constant, skewness(precision, params.covariances))
+        return Natural(eta, special, noise=noise)
 
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
         return K * d + K * d * (d + 1) // 2
 
     def _moments(self, stats: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
-        if (stats.counts < NO_EVIDENCE).any():
-            stats = self._from_origin(stats)  # pooling needs one point to measure from
-        N, shift, second = split(with_starved(stats.totals), stats.about.shape[1])
+        stats = filled(stats, self._from_origin)
+        N, shift, second = split(stats.totals, stats.about.shape[1])
         scatter = symmetric(second, shift.shape[1])
+        squares = np.einsum("kii->ki", scatter).copy()
         scatter -= N[:, None, None] * shift[:, :, None] * shift[:, None, :]
+        on_axes = np.einsum("kii->ki", scatter)  # a view
+        on_axes[...] = resolved(on_axes, squares)
         return N, stats.about + shift, scatter
 
     def _from_origin(self, stats: Statistics) -> Statistics:
@@ -107,6 +123,6 @@ class Gaussian(GaussianShape):
         d = params.means.shape[1]
         N, shift, second = split(self._from_origin(stats).totals.sum(axis=0)[None], d)
         spread = symmetric(second, d)[0] / N[0] - np.outer(shift[0], shift[0])
-        variances, directions = np.linalg.eigh(params.covariances)
+        variances, directions = along_axes(params.covariances)
         data = np.einsum("kia,ij,kja->ka", directions, spread, directions)
         return list(zip(variances, data, strict=True))

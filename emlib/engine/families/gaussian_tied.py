@@ -8,9 +8,27 @@ from ..blocks import Rows
 from ..kernel import Natural, Statistics, Whitened, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, Linear, counts_of, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split, whitener, wishart
+from .gaussian import (
+    UNSAFE,
+    GaussianParams,
+    GaussianShape,
+    along_axes,
+    noise_of,
+    positive,
+    reach,
+    resolved,
+    skewness,
+    split,
+    whitener,
+    wishart,
+)
 from .gaussian_axes import SphericalGaussian
 from .gaussian_full import Gaussian
+
+COLLAPSED = (
+    "the shared covariance has collapsed: every row lies on a mean in one direction, "
+    "so the likelihood can grow without bound."
+)
 
 
 class TiedGaussian(Linear, GaussianShape):
@@ -40,7 +58,10 @@ class TiedGaussian(Linear, GaussianShape):
         eta = np.concatenate([(log_weights - 0.5 * np.einsum("ki,ki->k", pull, means))[:, None], pull], axis=1)
         if not condition <= UNSAFE:
             pairs = enumerate(zip(means, log_weights, strict=True))
-            return Natural(eta, {k: Whitened(m, W, float(w) + constant) for k, (m, w) in pairs})
+            special = {k: Whitened(m, W, float(w) + constant) for k, (m, w) in pairs}
+            skew = np.repeat(skewness(precision[None], params.covariances[None]), len(means))
+            noise = noise_of(np.full(len(means), condition), special, log_weights + constant, skew)
+            return Natural(eta, special, noise=noise)
 
         def base(X: FloatArray) -> FloatArray:
             Z = W @ X
@@ -61,7 +82,9 @@ class TiedGaussian(Linear, GaussianShape):
             _, mean, scatter = Gaussian()._moments(stats)
             return N, mean, scatter[N > 0].sum(axis=0)
         _, shift, _ = split(with_starved(stats.totals), d)
-        return N, stats.about + shift, stats.shared - np.einsum("k,ki,kj->ij", N, shift, shift)
+        scatter = stats.shared - np.einsum("k,ki,kj->ij", N, shift, shift)
+        np.fill_diagonal(scatter, resolved(np.diag(scatter), np.diag(stats.shared)))
+        return N, stats.about + shift, scatter
 
     def _rows(self, N: FloatArray, d: int) -> FloatArray:
         return np.asarray(N.sum())
@@ -92,7 +115,11 @@ class TiedGaussian(Linear, GaussianShape):
         return rng.standard_normal((len(labels), len(chol))) @ chol.T
 
     def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
-        return []  # a width that all components share cannot collapse on one of them
+        variances, directions = along_axes(params.covariances)
+        return [(variances, np.einsum("ia,ij,ja->a", directions, _spread(stats), directions))]
+
+    def _collapsed(self, k: int, stats: Statistics) -> str:
+        return COLLAPSED
 
 
 class TiedSphericalGaussian(Linear, GaussianShape):
@@ -119,7 +146,9 @@ class TiedSphericalGaussian(Linear, GaussianShape):
             round_ = SphericalGaussian()
             precision = np.full(d, 1.0 / variance)
             pairs = enumerate(zip(means, log_weights, strict=True))
-            return Natural(eta, {k: WhitenedAxes(m, precision, float(w) + constant, round_) for k, (m, w) in pairs})
+            special = {k: WhitenedAxes(m, precision, float(w) + constant, round_) for k, (m, w) in pairs}
+            noise = noise_of(np.full(len(means), condition), special, log_weights + constant)
+            return Natural(eta, special, noise=noise)
 
         def base(X: FloatArray) -> FloatArray:
             return constant - 0.5 * np.einsum("nib,nib->nb", X, X) / variance
@@ -139,7 +168,8 @@ class TiedSphericalGaussian(Linear, GaussianShape):
             _, mean, scatter = SphericalGaussian()._moments(stats)
             return N, mean, np.asarray(scatter[N > 0].sum())
         _, shift, _ = split(with_starved(stats.totals), d)
-        return N, stats.about + shift, np.asarray(stats.shared - float(N @ np.einsum("ki,ki->k", shift, shift)))
+        scatter = stats.shared - float(N @ np.einsum("ki,ki->k", shift, shift))
+        return N, stats.about + shift, resolved(scatter, stats.shared)
 
     def _rows(self, N: FloatArray, d: int) -> FloatArray:
         return np.asarray(N.sum() * d)
@@ -169,4 +199,15 @@ class TiedSphericalGaussian(Linear, GaussianShape):
         return np.sqrt(params.covariances) * rng.standard_normal((len(labels), params.means.shape[1]))
 
     def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
-        return []
+        d = params.means.shape[1]
+        return [(np.reshape(params.covariances, 1), np.reshape(_spread(stats) / d, 1))]
+
+    def _collapsed(self, k: int, stats: Statistics) -> str:
+        return COLLAPSED
+
+
+def _spread(stats: Statistics) -> FloatArray:
+    """Covariance of all rows (d, d), or its trace, from what no label touches."""
+    d, N = stats.about.shape[1], stats.counts
+    mean = (stats.totals[:, 1 : 1 + d].sum(axis=0) + N @ stats.about) / N.sum()
+    return np.asarray(stats.shared / N.sum() - (np.outer(mean, mean) if stats.shared.ndim else mean @ mean))
