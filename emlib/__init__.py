@@ -26,6 +26,9 @@ _HOMES = {
     "MultinomialMixture": "emlib.models.count_mixtures",
     "KMeans": "emlib.models.kmeans",
     "select_n_components": "emlib.models.selection",
+    "standard_errors": "emlib.models.uncertainty",
+    "bootstrap": "emlib.models.bootstraps",
+    "bootstrap_n_components": "emlib.models.bootstraps",
 }
 _ROOMS = ("data", "engine", "models")
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .models.bootstraps import bootstrap as bootstrap
+    from .models.bootstraps import bootstrap_n_components as bootstrap_n_components
     from .models.count_mixtures import BernoulliMixture as BernoulliMixture
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.selection import select_n_components as select_n_components
+    from .models.uncertainty import standard_errors as standard_errors
 
 
 def __getattr__(name: str) -> Any:

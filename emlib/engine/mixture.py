@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 import operator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import as_rows
+from .blocks import Rows, as_rows
+from .coordinates import Fixed, Named, Simplex
 from .families import Family
 from .families.base import counts_of
 from .kernel import Shares, Statistics, best_label, expect, moments, posterior
@@ -106,6 +108,38 @@ class Mixture:
         if prior.components is None:
             return of_weights
         return of_weights + self.family.log_prior(params.components, prior.components)
+
+    def slopes(self, stats: Statistics, params: MixtureParams, prior: MixturePrior | None = None) -> MixtureParams:
+        """Slope of the expected complete-data log-likelihood, plus the log prior, in every parameter.
+
+        Each weight as if the others stood still; that they sum to one is known to `coordinates`.
+        """
+        pseudo = 0.0 if prior is None else np.asarray(prior.weights) - 1.0
+        family: Any = self.family
+        components = family.slopes(stats, params.components, None if prior is None else prior.components)
+        return MixtureParams((stats.counts + pseudo) / params.weights, components)
+
+    def coordinates(self, params: MixtureParams) -> Named:
+        """Log-ratios of the weights to the last, and the family's own coordinates."""
+        family: Any = self.family
+        weights = Simplex(params.weights) if self.fixed_weights is None else Fixed(params.weights)
+        return Named(MixtureParams, {"weights": weights, "components": family.coordinates(params.components)})
+
+    def complete_slopes(self, data: Any, params: MixtureParams) -> Iterator[list[tuple[float, MixtureParams]]]:
+        """For each row: its possible labels, with their probability and the slope that they would give."""
+        rows, K = as_rows(data), len(params.weights)
+        responsibilities, _ = self.posterior(rows, params)
+        for x, shares in zip(rows.X, responsibilities, strict=True):
+            row = Rows(x[None], rows.origin)
+            parts = (moments(row, self.family, label[None], K) for label in np.eye(K))
+            yield [(float(r), self.slopes(part, params)) for r, part in zip(shares, parts, strict=True)]
+
+    def relabel(self, params: MixtureParams, order: Any) -> MixtureParams:
+        """The same mixture with its components in another order."""
+        components = params.components
+        own = [field.name for field in fields(components) if field.name not in getattr(self.family, "tied", ())]
+        moved = {name: getattr(components, name)[order] for name in own}
+        return MixtureParams(params.weights[order], replace(components, **moved))
 
     def simulate(self, params: MixtureParams, n: int, rng: np.random.Generator) -> FloatArray:
         """`n` rows; see `simulate_labelled` for the hidden labels too."""

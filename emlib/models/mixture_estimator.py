@@ -199,6 +199,25 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         """Components at these centres, with the spread of the whole data where they need one."""
         raise NotImplementedError
 
+    def _fitted_world(self, X: Any) -> tuple[Mixture, Rows, MixtureParams, MixturePrior | None]:
+        """The engine's view of a fit: model, rows, parameters and prior, measured from one origin."""
+        check_is_fitted(self)
+        table = self._accept(X, reset=False)
+        self._check_rows(table)
+        if self.temperature != 1:
+            raise ValueError(
+                f"temperature is {self.temperature!r}; only at 1 does a fit maximise the likelihood, "
+                "so that its errors are known."
+            )
+        origin, d = self._origin(table), table.shape[1]
+        weights = self.weights_ if getattr(self, "fix_weights", False) else None
+        params = MixtureParams(self.weights_, self._stored(origin))
+        return Mixture(self._family(d), weights), Rows(table, origin), params, self._own_prior(d, origin)
+
+    def _simulator(self, X: Numeric) -> families.Family[Any]:
+        """The family, such that it simulates tables like X."""
+        return self._family(X.shape[1])
+
     # ------------------------------------------------------------------ using the result
 
     def _posterior(self, X: Any) -> tuple[FloatArray, FloatArray]:

@@ -18,7 +18,19 @@ NO_EVIDENCE = 1e-200  # expected counts below this are crumbs of rounding, not d
 
 
 class Family(Protocol[P]):
-    """What a mixture asks of its components. Arrays of components have K rows."""
+    """What a mixture asks of its components. Arrays of components have K rows.
+
+    Two more members make standard errors possible (`engine.information`), for families that can:
+
+    slopes(stats, params, prior=None) -> P
+        Slope of the expected complete-data log-likelihood (plus the log prior) in each parameter,
+        in the class of the parameters; zero where ``maximise(stats, prior)`` lands.
+    coordinates(params) -> Coordinates
+        Free coordinates about these parameters (`engine.coordinates`).
+
+    A family whose components share a parameter names it in ``tied``, so that exchanging
+    components leaves it alone.
+    """
 
     @property
     def prior_type(self) -> type:

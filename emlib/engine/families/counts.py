@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from ..blocks import Rows
+from ..coordinates import Named, Positive, Probability, Simplex
 from ..em import EPS
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
@@ -24,7 +26,13 @@ class _OfCounts(Linear):
         raise NotImplementedError
 
     def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: float = 0.0) -> Natural:
-        """Natural parameters [first, slope], with the base measure of the rows, summed once."""
+        """Natural parameters [first, slope], with the base measure of the rows, summed once.
+
+        What cancels between the terms of a row has been rounded before: `noise` per row is that of
+        their sizes, at the least.
+        """
+        size = np.abs(first) + np.abs(slope) @ rows.scale
+        noise += 4 * EPS * float(size[np.isfinite(size)].max(initial=0.0))
         total = rows.once(self, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
         eta = np.concatenate([first[:, None], slope], axis=1)
         return Natural(eta, base=self.log_base, base_total=total, noise=noise)
@@ -90,6 +98,17 @@ class Poisson(_OfCounts):
     def log_prior(self, params: PoissonParams, prior: GammaPrior) -> float:
         """See `Family.log_prior`."""
         return _power(params.rates, prior.shape - 1.0) - prior.rate * float(params.rates.sum())
+
+    def slopes(self, stats: Statistics, params: PoissonParams, prior: GammaPrior | None = None) -> PoissonParams:
+        """See `Family`."""
+        events, exposure = stats.totals[:, 1:], stats.totals[:, :1]
+        if prior is not None:
+            events, exposure = events + (prior.shape - 1.0), exposure + prior.rate
+        return PoissonParams(events / params.rates - exposure)
+
+    def coordinates(self, params: PoissonParams) -> Named:
+        """Logarithms of the rates."""
+        return Named(PoissonParams, {"rates": Positive(params.rates)})
 
     def sample(self, params: PoissonParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
@@ -161,6 +180,18 @@ class Binomial(_OfCounts):
         """See `Family.log_prior`."""
         return _power(params.probs, prior.a - 1.0) + _power(1.0 - params.probs, prior.b - 1.0)
 
+    def slopes(self, stats: Statistics, params: BinomialParams, prior: BetaPrior | None = None) -> BinomialParams:
+        """See `Family`."""
+        successes = stats.totals[:, 1:]
+        failures = stats.totals[:, :1] * self.n_trials - successes
+        if prior is not None:
+            successes, failures = successes + (prior.a - 1.0), failures + (prior.b - 1.0)
+        return BinomialParams(successes / params.probs - failures / (1.0 - params.probs))
+
+    def coordinates(self, params: BinomialParams) -> Named:
+        """Logits of the probabilities."""
+        return Named(BinomialParams, {"probs": Probability(params.probs)})
+
     def sample(self, params: BinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
         return rng.binomial(self.n_trials.astype(int), params.probs[labels]).astype(float)
@@ -191,10 +222,10 @@ class DirichletPrior:
 class Multinomial(_OfCounts):
     """Counts of d categories that share the total of their row: reads of a cell, bases of a site.
 
-    The totals are given, not modelled; `total` is that of simulated rows.
+    The totals are given, not modelled; `total` is that of simulated rows, or of each of them.
     """
 
-    total: int = 100
+    total: int | NDArray[np.int64] = 100
 
     @property
     def prior_type(self) -> type:
@@ -228,6 +259,17 @@ class Multinomial(_OfCounts):
         pseudo = np.broadcast_to(np.asarray(prior.concentration) - 1.0, params.probs.shape)
         used = pseudo != 0.0
         return float(pseudo[used] @ np.log(params.probs[used]))
+
+    def slopes(
+        self, stats: Statistics, params: MultinomialParams, prior: DirichletPrior | None = None
+    ) -> MultinomialParams:
+        """See `Family`. Each as if the others stood still; `Simplex` knows that they cannot."""
+        pseudo = 0.0 if prior is None else np.asarray(prior.concentration) - 1.0
+        return MultinomialParams((stats.totals[:, 1:] + pseudo) / params.probs)
+
+    def coordinates(self, params: MultinomialParams) -> Named:
+        """Log-ratios to the last category."""
+        return Named(MultinomialParams, {"probs": Simplex(params.probs)})
 
     def sample(self, params: MultinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """Rows with a total of `total` each; see `Family.sample`."""

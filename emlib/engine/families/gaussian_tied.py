@@ -19,6 +19,13 @@ class TiedGaussian(Linear, GaussianShape):
     What remains of it is the sum of x x' over all rows, which no label touches.
     """
 
+    tied = ("covariances",)
+
+    @property
+    def matrices(self) -> bool:
+        """One."""
+        return True
+
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``x x'``."""
         return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,njb->ij", X, X) for X in r.pieces(8192, 1))))
@@ -92,6 +99,8 @@ class TiedGaussian(Linear, GaussianShape):
 
 class TiedSphericalGaussian(Linear, GaussianShape):
     """One spherical variance for all components, estimated: K-means is its cold limit."""
+
+    tied = ("covariances",)
 
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``|x|**2``."""
