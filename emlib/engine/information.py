@@ -148,8 +148,7 @@ class Information:
     @functools.cached_property
     def distance(self) -> float:
         """How far the maximum is, by Newton's estimate, in standard errors of the direction that leads there."""
-        squared: float = self.score @ self.covariance @ self.score
-        return math.sqrt(max(squared, 0.0))
+        return math.sqrt(max(float(self.score @ self.covariance @ self.score), 0.0))
 
 
 def observed_information(
@@ -203,7 +202,9 @@ def observed_information(
     >>> round(known.standard_errors.theta, 4), round(float(known.missing[0]), 4)
     (0.0515, 0.1328)
     """
-    if not (hasattr(model, "slopes") and hasattr(getattr(model, "family", model), "slopes")):
+    if not (
+        callable(getattr(model, "slopes", None)) and callable(getattr(getattr(model, "family", model), "slopes", None))
+    ):
         raise TypeError(f"{model!r} has no slopes, so its information cannot be measured.")
     coordinates = _inside(model, params)
     here = np.zeros(coordinates.size)

@@ -4,9 +4,9 @@ Two linked genes, double heterozygotes selfed: the four phenotypes have probabil
 
     1/2 + t/4,  (1 - t)/4,  (1 - t)/4,  t/4
 
-where t is the product of the two parents' gamete frequencies, ``(1 - r)**2`` in coupling for a
-recombination fraction r. The first cell hides two kinds, 1/2 and t/4. Had they been counted
-apart, t would be a plain proportion; EM fills in the count that nobody saw.
+where t is ``(1 - r)**2`` for a recombination fraction r, if the parents carry the dominant alleles
+on one chromosome (``r**2`` if on two). The first cell hides two kinds, 1/2 and t/4. Had they been
+counted apart, t would be a plain proportion; EM fills in the count that nobody saw.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Linkage:
 
     References
     ----------
-    Rao (1973), section 5g; Dempster, Laird & Rubin (1977), section 1.
+    Rao (1965), pp. 368-369; Dempster, Laird & Rubin (1977), section 1.
 
     Examples
     --------
