@@ -27,6 +27,9 @@ _HOMES = {
     "KMeans": "emlib.models.kmeans",
     "decision_boundary": "emlib.models.boundary",
     "select_n_components": "emlib.models.selection",
+    "standard_errors": "emlib.models.uncertainty",
+    "bootstrap": "emlib.models.bootstraps",
+    "bootstrap_n_components": "emlib.models.bootstraps",
 }
 _ROOMS = ("data", "engine", "models")
 
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .models.bootstraps import bootstrap as bootstrap
+    from .models.bootstraps import bootstrap_n_components as bootstrap_n_components
     from .models.boundary import decision_boundary as decision_boundary
     from .models.count_mixtures import BernoulliMixture as BernoulliMixture
     from .models.count_mixtures import BinomialMixture as BinomialMixture
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.selection import select_n_components as select_n_components
+    from .models.uncertainty import standard_errors as standard_errors
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "Penguins",
     "fetal_lamb",
     "galaxies",
+    "linkage",
     "old_faithful",
     "pbmc",
     "penguins",
@@ -31,6 +32,9 @@ Words = NDArray[np.str_]
 
 # Days with 0, 1, ... 9 death notices of women aged 80 and over, The Times, 1910-1912.
 TIMES_DAYS = (162, 267, 271, 185, 111, 61, 27, 8, 3, 1)
+
+# Offspring of four phenotypes in a cross of linked genes (AB, Ab, aB, ab).
+LINKAGE_COUNTS = (125, 18, 20, 34)
 
 
 def _read(name: str) -> list[dict[str, str]]:
@@ -104,6 +108,23 @@ def times_deaths() -> Ints:
     [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
     """
     return np.repeat(np.arange(len(TIMES_DAYS)), TIMES_DAYS)[:, None]
+
+
+def linkage() -> Ints:
+    """Offspring of four phenotypes in a cross of two linked genes, 197 in all.
+
+    The four cells have probabilities 1/2 + t/4, (1 - t)/4, (1 - t)/4 and t/4; the first hides two.
+
+    Returns
+    -------
+    array (4,) of int
+
+    Examples
+    --------
+    >>> linkage().tolist()
+    [125, 18, 20, 34]
+    """
+    return np.array(LINKAGE_COUNTS)
 
 
 @dataclass(frozen=True)

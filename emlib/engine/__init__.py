@@ -5,7 +5,19 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["accelerate", "blocks", "chunks", "em", "families", "kernel", "latent", "mixture", "parameters"]
+__all__ = [
+    "accelerate",
+    "blocks",
+    "chunks",
+    "coordinates",
+    "em",
+    "families",
+    "information",
+    "kernel",
+    "latent",
+    "mixture",
+    "parameters",
+]
 
 
 def __getattr__(name: str) -> Any:

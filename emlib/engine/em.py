@@ -55,6 +55,8 @@ class Model(Protocol[Data, Params, Stats]):
         A sentence on what a reader of an otherwise honest fit should know, else "".
     project(params) -> Params
         Extrapolated parameters, back on their constraints (weights that sum to one).
+    slopes, coordinates, complete_slopes
+        For standard errors: see `engine.information.Smooth`.
     """
 
     def e_step(self, data: Data, params: Params, latent: Latent = SOFT) -> tuple[Stats, float]:

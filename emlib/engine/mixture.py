@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .blocks import Rows, as_rows
 from .chunks import Chunks
+from .coordinates import Fixed, Named, Simplex
 from .em import Degenerate
 from .families import Family
 from .families.base import NO_EVIDENCE, counts_of
@@ -81,6 +82,10 @@ class Mixture:
         """Whether the M-step is an exact maximiser."""
         return bool(getattr(self.family, "monotone", True))
 
+    @property
+    def _tied(self) -> tuple[str, ...]:
+        return tuple(getattr(self.family, "tied", ()))
+
     def e_step(self, data: Any, params: MixtureParams, latent: Latent = SOFT) -> tuple[Statistics, float]:
         """Responsibilities (eq. 2.5), summed into statistics; the log-likelihood (eq. 2.2)."""
         rows = as_rows(data)
@@ -92,7 +97,7 @@ class Mixture:
     ) -> list[tuple[Statistics, float]]:
         """`e_step` at several parameters, over features that are computed once."""
         rows = as_rows(data)
-        if self.family.separate:  # one long list of components is as good as many short ones, and faster
+        if not self._tied:  # one long list of components is as good as many short ones, and faster
             listed = joined(points)
             naturals = self.family.natural(listed.components, _log_weights(listed), rows).split(len(points[0].weights))
         else:
@@ -111,7 +116,7 @@ class Mixture:
     def m_steps(self, many: Sequence[Statistics], prior: MixturePrior | None = None) -> list[MixtureParams]:
         """`m_step` of several statistics, their components again in one list where that is possible."""
         counts = np.stack([stats.counts for stats in many])
-        if prior is not None or not self.family.separate or (counts < NO_EVIDENCE).any():
+        if prior is not None or self._tied or (counts < NO_EVIDENCE).any():
             return [self.m_step(stats, prior) for stats in many]
         totals, about = (np.concatenate([getattr(stats, name) for stats in many]) for name in ("totals", "about"))
         components = parted(self.family.maximise(Statistics(totals, about, many[0].shared)), len(many))
@@ -135,6 +140,38 @@ class Mixture:
         if prior.components is None:
             return of_weights
         return of_weights + self.family.log_prior(params.components, prior.components)
+
+    def slopes(self, stats: Statistics, params: MixtureParams, prior: MixturePrior | None = None) -> MixtureParams:
+        """Slope of the expected complete-data log-likelihood, plus the log prior, in every parameter.
+
+        Each weight as if the others stood still; that they sum to one is known to `coordinates`.
+        """
+        pseudo = 0.0 if prior is None else np.asarray(prior.weights) - 1.0
+        family: Any = self.family
+        components = family.slopes(stats, params.components, None if prior is None else prior.components)
+        return MixtureParams((stats.counts + pseudo) / params.weights, components)
+
+    def coordinates(self, params: MixtureParams) -> Named:
+        """Log-ratios of the weights to the last, and the family's own coordinates."""
+        family: Any = self.family
+        weights = Simplex(params.weights) if self.fixed_weights is None else Fixed(params.weights)
+        return Named(MixtureParams, {"weights": weights, "components": family.coordinates(params.components)})
+
+    def complete_slopes(self, data: Any, params: MixtureParams) -> Iterator[list[tuple[float, MixtureParams]]]:
+        """For each row: its possible labels, with their probability and the slope that they would give."""
+        rows, K = as_rows(data), len(params.weights)
+        responsibilities, _ = self.posterior(rows, params)
+        for x, shares in zip(rows.X, responsibilities, strict=True):
+            row = Rows(x[None], rows.origin)
+            parts = (moments(row, self.family, label[None], K) for label in np.eye(K))
+            yield [(float(r), self.slopes(part, params)) for r, part in zip(shares, parts, strict=True)]
+
+    def relabel(self, params: MixtureParams, order: Any) -> MixtureParams:
+        """The same mixture with its components in another order."""
+        components = params.components
+        own = [field.name for field in fields(components) if field.name not in getattr(self.family, "tied", ())]
+        moved = {name: getattr(components, name)[order] for name in own}
+        return MixtureParams(params.weights[order], replace(components, **moved))
 
     def simulate(self, params: MixtureParams, n: int, rng: np.random.Generator) -> FloatArray:
         """`n` rows; see `simulate_labelled` for the hidden labels too."""
@@ -214,10 +251,7 @@ class Mixture:
 
     def _same(self, components: Any, i: int, j: int) -> bool:
         """Whether two components agree in every number that is their own, to nine digits."""
-        own = [field.name for field in fields(components)]
-        if not self.family.separate:
-            own = own[:1]  # the means; the rest is shared
-        arrays = [np.asarray(getattr(components, name)) for name in own]
+        arrays = [np.asarray(getattr(components, f.name)) for f in fields(components) if f.name not in self._tied]
         return all((np.abs(a[i] - a[j]) <= 1e-9 * np.abs(a).max(axis=0)).all() for a in arrays)
 
 

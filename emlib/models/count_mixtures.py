@@ -388,6 +388,9 @@ class MultinomialMixture(_CountMixture):
     def _family(self, d: int) -> families.Multinomial:
         return families.Multinomial()
 
+    def _simulator(self, X: Numeric) -> families.Multinomial:
+        return families.Multinomial(total=X.sum(axis=1).astype(np.int64))  # totals are given, row by row
+
     def _check_rows(self, X: Numeric, first: int = 0) -> None:
         check_counts(X, first=first)
 

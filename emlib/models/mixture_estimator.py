@@ -271,6 +271,24 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         """Components at these centres, with the spread of the whole data where they need one."""
         raise NotImplementedError
 
+    def _fitted_world(self, X: Any) -> tuple[Mixture, Rows | Chunks, MixtureParams, MixturePrior | None]:
+        """The engine's view of a fit: model, rows, parameters and prior, measured from one origin."""
+        check_is_fitted(self)
+        table, seen = self._look(X, reset=False, check_rows=self._check_rows)
+        if np.ravel(self.temperature)[-1] != 1:
+            raise ValueError(
+                f"temperature is {self.temperature!r}; only at 1 does a fit maximise the likelihood, "
+                "so that its errors are known."
+            )
+        origin = self._origin(seen)
+        rows = lay_out(table, origin, seen)
+        model = Mixture(self._family(rows.d), self.weights_ if getattr(self, "fix_weights", False) else None)
+        return model, rows, MixtureParams(self.weights_, self._stored(origin)), self._own_prior(model, rows)
+
+    def _simulator(self, X: Numeric) -> families.Family[Any]:
+        """The family, such that it simulates tables like X."""
+        return self._family(X.shape[1])
+
     # ------------------------------------------------------------------ using the result
 
     def _posterior(self, X: Any, first: int = 0) -> tuple[int, Iterator[tuple[FloatArray, FloatArray]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy import stats as dist
 from emlib.engine import families as f
 from emlib.engine.latent import FloatArray
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
+from emlib.models.linkage import Linkage, LinkageParams
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,11 @@ class Case:
     prior: Any
     # log p(x_i, z_i = k), by other means than the model's own: brute force sums it over all z
     log_joint: Callable[[FloatArray, Any], FloatArray]
-    # the components in another order
-    permute: Callable[[Any, list[int]], Any]
+    # the components in another order; None where hidden labels have a meaning and cannot be exchanged
+    permute: Callable[[Any, list[int]], Any] | None
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
+    # expected number of rows (or whatever `log_joint` has a row for) with each label
+    counts: Callable[[Any], FloatArray] = attrgetter("counts")
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
@@ -84,6 +88,17 @@ MEANS = np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]])
 def _multinomial(X: FloatArray, params: MixtureParams) -> FloatArray:
     columns = [dist.multinomial(12, p).logpmf(X) for p in params.components.probs]
     return np.column_stack(columns) + np.log(params.weights)
+
+
+def _linkage(X: FloatArray, params: LinkageParams) -> FloatArray:
+    """A row for each offspring, all of the same cell together; only the first cell has two kinds."""
+    t = params.theta
+    other = np.log([(1 - t) / 4, (1 - t) / 4, t / 4])
+    kinds = np.array([np.log([0.5, t / 4]), *([p, -np.inf] for p in other)])
+    joint = np.repeat(kinds, X.sum(axis=0).astype(int), axis=0)
+    orders = [dist.multinomial(row.sum(), [0.25] * 4).logpmf(row) + row.sum() * np.log(4) for row in X]
+    joint[0] += sum(orders)  # in how many orders the same counts could have come
+    return joint
 
 
 THREE = np.array([0.5, 0.3, 0.2])
@@ -162,5 +177,14 @@ CASES = [
         MixturePrior(1.0, f.BetaPrior(2.0, 2.0)),
         _binomial,
         permute_mixture,
+    ),
+    Case(
+        "linkage",
+        Linkage(total=3),
+        LinkageParams(0.6),
+        f.BetaPrior(3.0, 2.0),
+        _linkage,
+        permute=None,
+        counts=lambda stats: np.array([stats.cells.sum() - stats.cells[1], stats.cells[1]]),
     ),
 ]

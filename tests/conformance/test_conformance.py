@@ -12,6 +12,7 @@ import pytest
 
 import emlib.models
 from emlib.engine import families, mixture
+from emlib.engine.coordinates import Named, Simplex
 from emlib.engine.kernel import Statistics
 from emlib.engine.latent import HARD, SOFT
 from emlib.engine.mixture import Mixture, MixtureParams
@@ -112,6 +113,25 @@ class DrawsTheMaximum(Mixture):
         return MixtureParams(best.weights, replace(best.components, means=best.components.means * noise))
 
 
+class UntiedWeights(Mixture):
+    """A score that moves one weight as if the others could stand still."""
+
+    def coordinates(self, params):
+        class Untied(Simplex):
+            def pull(self, u, slopes):
+                return (self.at(u) * slopes)[..., :-1]
+
+        right = super().coordinates(params)
+        return Named(right.kind, {**right.parts, "weights": Untied(params.weights)})
+
+
+class TooCertain(Mixture):
+    """Louis' identity with the labels taken as seen: nothing is missing."""
+
+    def complete_slopes(self, data, params):
+        return iter(())
+
+
 def _wrong(model_class, family=None):
     case = BY_NAME["gaussian"]
     return replace(case, model=model_class(family or case.model.family))
@@ -131,6 +151,9 @@ def _wrong(model_class, family=None):
         (_wrong(FavouriteComponent), checks.recovery),
         (_wrong(FirstLabelAlways), checks.sampled_mean),
         (_wrong(DrawsTheMaximum), checks.posterior_draws),
+        (_wrong(UntiedWeights), checks.score),
+        (_wrong(HardCalledSoft), checks.score),
+        (_wrong(TooCertain), checks.observed_information),
     ],
     ids=lambda x: type(x.model).__name__ + type(x.model.family).__name__ if hasattr(x, "model") else x.__name__,
 )

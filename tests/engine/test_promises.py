@@ -92,6 +92,13 @@ def test_a_fall_just_above_rounding_is_seen():
         assert em.fit(Falling(), None, MixtureParams(np.zeros(1), None)).reason == "decreased"
 
 
+@pytest.mark.parametrize("seed", [3, 10, 17, 21, 22, 25])
+def test_rounding_of_small_counts_is_no_fall(seed):
+    """One Poisson taken for two: a long ridge, where terms of log joints cancel in every row."""
+    X = np.random.default_rng(seed).poisson(0.36, (240, 1)).astype(float)
+    assert em.fit(Mixture(families.Poisson()), X, poisson(0.3, 0.5), accelerate="squarem").converged
+
+
 def test_search_judges_by_the_objective_under_a_prior():
     prior = MixturePrior(1.0, families.GammaPrior(200.0, 20.0))  # rates near 10
     model, X = Mixture(families.Poisson(), fixed_weights=HALF), np.array([[1.0], [2.0], [14.0]])

@@ -19,16 +19,23 @@ NO_EVIDENCE = 1e-200  # expected counts below this are crumbs of rounding, not d
 
 
 class Family(Protocol[P]):
-    """What a mixture asks of its components. Arrays of components have K rows."""
+    """What a mixture asks of its components. Arrays of components have K rows.
+
+    Two more members make standard errors possible (`engine.information`), for families that can:
+
+    slopes(stats, params, prior=None) -> P
+        Slope of the expected complete-data log-likelihood (plus the log prior) in each parameter,
+        in the class of the parameters; zero where ``maximise(stats, prior)`` lands.
+    coordinates(params) -> Coordinates
+        Free coordinates about these parameters (`engine.coordinates`).
+
+    A family whose components share a parameter names it in ``tied``, so that exchanging
+    components leaves it alone, and the components of several mixtures are not listed as one.
+    """
 
     @property
     def prior_type(self) -> type:
         """The class of its conjugate prior."""
-        ...
-
-    @property
-    def separate(self) -> bool:
-        """Whether no component shares a parameter with another, so that several mixtures' can be listed as one."""
         ...
 
     def n_features(self, d: int) -> int:
@@ -74,11 +81,6 @@ class Family(Protocol[P]):
 
 class Linear:
     """T(x) = [1, x]: the features of every family whose log density is linear in the data."""
-
-    @property
-    def separate(self) -> bool:
-        """Whether no component shares a parameter with another."""
-        return True
 
     def n_features(self, d: int) -> int:
         """1 + d."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..blocks import Rows
+from ..coordinates import Location, Named
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import LOG_2PI, Linear, with_starved
@@ -62,6 +63,15 @@ class Centres(Linear):
     def log_prior(self, params: CentreParams, prior: None) -> float:
         """Flat."""
         return 0.0
+
+    def slopes(self, stats: Statistics, params: CentreParams, prior: None = None) -> CentreParams:
+        """See `Family`."""
+        return CentreParams((stats.totals[:, 1:] - stats.totals[:, :1] * params.means) / self.variance)
+
+    def coordinates(self, params: CentreParams) -> Named:
+        """Centres, moved by standard deviations."""
+        root = np.sqrt(self.variance) * np.eye(params.means.shape[1])
+        return Named(CentreParams, {"means": Location(params.means, root)})
 
     def sample(self, params: CentreParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""

@@ -6,9 +6,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from ..blocks import Rows
+from ..coordinates import Named, Positive, Probability, Simplex
 from ..em import EPS
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
@@ -27,13 +29,18 @@ class _OfCounts(Linear):
     @property
     def _key(self) -> Hashable:
         """What `log_base` depends on besides the data."""
-        return self
+        return type(self).__name__
 
-    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: FloatArray | None = None) -> Natural:
-        """Natural parameters [first, slope], with the base measure of the rows, summed once."""
+    def _natural(self, first: FloatArray, slope: FloatArray, rows: Rows, noise: FloatArray | float = 0.0) -> Natural:
+        """Natural parameters [first, slope], with the base measure of the rows, summed once.
+
+        What cancels between the terms of a row has been rounded before: `noise` per row is that of
+        their sizes, at the least.
+        """
+        size = np.abs(first) + np.abs(slope) @ rows.scale
+        noise = noise + 4 * EPS * np.where(np.isfinite(size), size, 0.0)
         total = rows.once(self._key, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
         eta = np.concatenate([first[:, None], slope], axis=1)
-        noise = np.zeros(len(eta)) if noise is None else noise
         return Natural(eta, base=self.log_base, base_total=total, noise=noise)
 
     def n_parameters(self, K: int, d: int) -> int:
@@ -108,6 +115,17 @@ class Poisson(_OfCounts):
     def log_prior(self, params: PoissonParams, prior: GammaPrior) -> float:
         """See `Family.log_prior`."""
         return float((xlogy(prior.shape - 1.0, params.rates) - prior.rate * params.rates).sum())
+
+    def slopes(self, stats: Statistics, params: PoissonParams, prior: GammaPrior | None = None) -> PoissonParams:
+        """See `Family`."""
+        events, exposure = stats.totals[:, 1:], stats.totals[:, :1]
+        if prior is not None:
+            events, exposure = events + (prior.shape - 1.0), exposure + prior.rate
+        return PoissonParams(events / params.rates - exposure)
+
+    def coordinates(self, params: PoissonParams) -> Named:
+        """Logarithms of the rates."""
+        return Named(PoissonParams, {"rates": Positive(params.rates)})
 
     def sample(self, params: PoissonParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
@@ -194,6 +212,18 @@ class Binomial(_OfCounts):
         """See `Family.log_prior`."""
         return float((xlogy(prior.a - 1.0, params.probs) + xlogy(prior.b - 1.0, 1.0 - params.probs)).sum())
 
+    def slopes(self, stats: Statistics, params: BinomialParams, prior: BetaPrior | None = None) -> BinomialParams:
+        """See `Family`."""
+        successes = stats.totals[:, 1:]
+        failures = stats.totals[:, :1] * self.n_trials - successes
+        if prior is not None:
+            successes, failures = successes + (prior.a - 1.0), failures + (prior.b - 1.0)
+        return BinomialParams(successes / params.probs - failures / (1.0 - params.probs))
+
+    def coordinates(self, params: BinomialParams) -> Named:
+        """Logits of the probabilities."""
+        return Named(BinomialParams, {"probs": Probability(params.probs)})
+
     def sample(self, params: BinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
         return rng.binomial(self.n_trials.astype(int), params.probs[labels]).astype(float)
@@ -224,10 +254,10 @@ class DirichletPrior:
 class Multinomial(_OfCounts):
     """Counts of d categories that share the total of their row: reads of a cell, bases of a site.
 
-    The totals are given, not modelled; `total` is that of simulated rows.
+    The totals are given, not modelled; `total` is that of simulated rows, or of each of them.
     """
 
-    total: int = 100
+    total: int | NDArray[np.int64] = 100
 
     @property
     def prior_type(self) -> type:
@@ -263,6 +293,17 @@ class Multinomial(_OfCounts):
     def log_prior(self, params: MultinomialParams, prior: DirichletPrior) -> float:
         """See `Family.log_prior`."""
         return float(xlogy(np.asarray(prior.concentration) - 1.0, params.probs).sum())
+
+    def slopes(
+        self, stats: Statistics, params: MultinomialParams, prior: DirichletPrior | None = None
+    ) -> MultinomialParams:
+        """See `Family`. Each as if the others stood still; `Simplex` knows that they cannot."""
+        pseudo = 0.0 if prior is None else np.asarray(prior.concentration) - 1.0
+        return MultinomialParams((stats.totals[:, 1:] + pseudo) / params.probs)
+
+    def coordinates(self, params: MultinomialParams) -> Named:
+        """Log-ratios to the last category."""
+        return Named(MultinomialParams, {"probs": Simplex(params.probs)})
 
     def sample(self, params: MultinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """Rows with a total of `total` each; see `Family.sample`."""

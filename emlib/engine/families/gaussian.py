@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import invwishart
 
 from ..blocks import Rows
+from ..coordinates import Covariance, Location, Named, Positive
 from ..em import EPS, Degenerate
 from ..kernel import Special, Statistics, upper
 from ..latent import FloatArray
@@ -80,11 +81,6 @@ class GaussianShape:
     reg_covar: float = 0.0
 
     @property
-    def separate(self) -> bool:
-        """Whether no component shares a parameter with another."""
-        return True
-
-    @property
     def prior_type(self) -> type:
         """`NormalInverseWishart`."""
         return NormalInverseWishart
@@ -125,7 +121,7 @@ class GaussianShape:
         N = counts_of(stats)
         share = prior.strength / (N + prior.strength)
         away = mean - prior.mean
-        pull = (N * share)[:, None, None] * away[:, :, None] * away[:, None, :]
+        pull = _outer(away, N * share)
         seen = self._none_if_starved(scatter, N)
         return mean - share[:, None] * away, seen + self._reduced(pull) + self._reduced_prior(prior.scatter)
 
@@ -142,10 +138,47 @@ class GaussianShape:
         """See `Family.log_prior`."""
         K, d = params.means.shape
         away = params.means - prior.mean
-        pull = prior.strength * away[:, :, None] * away[:, None, :]
+        pull = _outer(away, np.full(K, float(prior.strength)))
         scatter = self._reduced(pull) + self._reduced_prior(prior.scatter)
         log_det, spread = self._against(params.covariances, scatter)
         return -0.5 * (self._pseudo_rows(prior.dof, K, d) * log_det + spread)
+
+    def slopes(
+        self, stats: Statistics, params: GaussianParams, prior: NormalInverseWishart | None = None
+    ) -> GaussianParams:
+        """See `Family`: of ``-(rows log|S| + tr(S^-1 scatter)) / 2``, the scatter taken about the means."""
+        K, d = params.means.shape
+        _, mean, scatter = self._moments(stats)
+        N = counts_of(stats)
+        away = mean - params.means
+        scatter = self._none_if_starved(scatter, N) + self._reduced(_outer(away, N))
+        rows, pull = self._rows(N, d), N[:, None] * away
+        if prior is not None:
+            away = prior.mean - params.means
+            strength = np.full(K, float(prior.strength))
+            scatter = scatter + self._reduced(_outer(away, strength)) + self._reduced_prior(prior.scatter)
+            rows, pull = rows + self._pseudo_rows(prior.dof, K, d), pull + prior.strength * away
+        if not self.matrices:
+            variances = np.asarray(params.covariances)
+            columns = variances if variances.ndim == 2 else variances[..., None]
+            return GaussianParams(pull / columns, 0.5 * (scatter / variances - rows) / variances)
+        W = np.linalg.inv(np.linalg.cholesky(params.covariances))
+        inner = W @ scatter @ W.swapaxes(-2, -1) - rows * np.eye(d)
+        precision = W.swapaxes(-2, -1) @ W
+        return GaussianParams(np.matmul(precision, pull[:, :, None])[:, :, 0], 0.5 * W.swapaxes(-2, -1) @ inner @ W)
+
+    def coordinates(self, params: GaussianParams) -> Named:
+        """Means in standard deviations, logarithms of variances, log-Cholesky factors of matrices."""
+        covariances, d = np.asarray(params.covariances), params.means.shape[1]
+        if self.matrices:
+            root: FloatArray = np.asarray(np.linalg.cholesky(covariances), dtype=float)
+            return Named(
+                GaussianParams,
+                {"means": Location(params.means, root), "covariances": Covariance(covariances, root)},
+            )
+        columns = covariances if covariances.ndim == 2 else covariances[..., None]
+        root = np.asarray(np.sqrt(columns)[..., None] * np.eye(d), dtype=float)
+        return Named(GaussianParams, {"means": Location(params.means, root), "covariances": Positive(covariances)})
 
     def sample(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """See `Family.sample`."""
@@ -171,6 +204,11 @@ class GaussianShape:
         )
 
     # ------------------------------------------------------------------ what a shape says
+
+    @property
+    def matrices(self) -> bool:
+        """Whether covariances are matrices, rather than variances."""
+        return False
 
     def _moments(self, stats: Statistics) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Counts (K,), means (K, d), and the scatter about them."""
@@ -215,6 +253,11 @@ class GaussianShape:
     def _widths(self, params: GaussianParams, stats: Statistics) -> list[tuple[FloatArray, FloatArray]]:
         """For each component its variances along some directions, and those of the data along the same."""
         raise NotImplementedError
+
+
+def _outer(vectors: FloatArray, times: FloatArray) -> FloatArray:
+    """``times_k v_k v_k'`` (K, d, d) for vectors (K, d)."""
+    return times[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
 
 
 def split(totals: FloatArray, d: int) -> tuple[FloatArray, FloatArray, FloatArray]:

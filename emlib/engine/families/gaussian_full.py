@@ -29,6 +29,11 @@ LARGE = 64  # columns beyond which differences are also faster than features
 class Gaussian(GaussianShape):
     """A full covariance matrix for each component: ``T(x) = [1, x, x_i x_j (i <= j)]``."""
 
+    @property
+    def matrices(self) -> bool:
+        """Yes."""
+        return True
+
     def n_features(self, d: int) -> int:
         """1 + d + d (d + 1) / 2."""
         return 1 + d + d * (d + 1) // 2

@@ -37,10 +37,12 @@ class TiedGaussian(Linear, GaussianShape):
     What remains of it is the sum of x x' over all rows, which no label touches.
     """
 
+    tied = ("covariances",)
+
     @property
-    def separate(self) -> bool:
-        """No: the covariance belongs to all."""
-        return False
+    def matrices(self) -> bool:
+        """One."""
+        return True
 
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``x x'``."""
@@ -125,10 +127,7 @@ class TiedGaussian(Linear, GaussianShape):
 class TiedSphericalGaussian(Linear, GaussianShape):
     """One spherical variance for all components, estimated: K-means is its cold limit."""
 
-    @property
-    def separate(self) -> bool:
-        """No: the covariance belongs to all."""
-        return False
+    tied = ("covariances",)
 
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``|x|**2``."""

@@ -1,0 +1,331 @@
+"""Free coordinates: parameters near a centre as plain numbers that nothing constrains.
+
+Rates must stay positive, weights must sum to one, a covariance must stay positive definite. What
+differentiates a likelihood wants none of that, so each kind of parameter has coordinates u of
+its own: logarithms, logits, log-ratios, a log-Cholesky factor. They are measured from a centre,
+which has u = 0, and in units in which the log density of one row changes on the scale of 1:
+a mean moves by standard deviations, whatever the columns were measured in.
+
+Each kind says the same three things: the values at u, the chain rule (`pull`), and how far to
+go from the centre for a given standard error (`bounds`), on the scale on which errors are
+closest to symmetric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.special import expit, logit
+
+from .latent import FloatArray
+
+
+class Coordinates(Protocol):
+    """Free coordinates of parameters (an array, or a dataclass of arrays) about a centre."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers are free."""
+        ...
+
+    def at(self, u: FloatArray) -> Any:
+        """The parameters at u (size,); the centre at u = 0."""
+        ...
+
+    def pull(self, u: FloatArray, slopes: Any) -> FloatArray:
+        """The chain rule: slopes in the parameters, taken at ``at(u)``, as slopes in u (size,)."""
+        ...
+
+    def bounds(self, errors: Any, z: float) -> Any:
+        """The centre less and plus `z` standard errors: arrays (2, ...) in the shape of the parameters."""
+        ...
+
+    def edge(self) -> str:
+        """Which value lies on the boundary, where no free coordinates reach; "" if none does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Values that are known: nothing is free."""
+
+    values: FloatArray
+
+    @property
+    def size(self) -> int:
+        """None."""
+        return 0
+
+    def at(self, u: FloatArray) -> FloatArray:
+        """See `Coordinates.at`."""
+        return self.values
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Coordinates.pull`."""
+        return np.zeros(0)
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """See `Coordinates.bounds`."""
+        return np.stack([self.values, self.values])
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Means (K, d), moved by ``root u``; root (K, d, d) or (d, d) is a square root of the covariance."""
+
+    values: FloatArray
+    root: FloatArray
+
+    @property
+    def size(self) -> int:
+        """K d."""
+        return self.values.size
+
+    def at(self, u: FloatArray) -> FloatArray:
+        """See `Coordinates.at`."""
+        return self.values + _times(self.root, u.reshape(self.values.shape))
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Coordinates.pull`."""
+        return _times(self.root.swapaxes(-2, -1), slopes).ravel()
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """Symmetric."""
+        return np.stack([self.values - z * errors, self.values + z * errors])
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Positive:
+    """Rates or variances: ``value = centre * exp(u)``."""
+
+    values: FloatArray
+
+    @property
+    def size(self) -> int:
+        """One for each value."""
+        return int(np.size(self.values))
+
+    def at(self, u: FloatArray) -> Any:
+        """See `Coordinates.at`."""
+        return _scalar(self.values * np.exp(u).reshape(np.shape(self.values)))
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Coordinates.pull`."""
+        return np.ravel(self.at(u) * slopes)
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """Symmetric for the logarithm."""
+        return _log_bounds(np.asarray(self.values), np.asarray(errors), z)
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`."""
+        return _first(~(np.asarray(self.values) > 0), self.values)
+
+
+@dataclass(frozen=True)
+class Probability:
+    """Probabilities, each by itself: ``logit(value) = logit(centre) + u``."""
+
+    values: FloatArray
+
+    @property
+    def size(self) -> int:
+        """One for each value."""
+        return int(np.size(self.values))
+
+    def at(self, u: FloatArray) -> Any:
+        """See `Coordinates.at`."""
+        return _scalar(expit(logit(self.values) + u.reshape(np.shape(self.values))))
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Coordinates.pull`."""
+        p = self.at(u)
+        return np.ravel(p * (1.0 - p) * slopes)
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """Symmetric for the logit."""
+        return _logit_bounds(np.asarray(self.values), np.asarray(errors), z)
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`."""
+        p = np.asarray(self.values)
+        return _first(~((p > 0) & (p < 1)), self.values)
+
+
+@dataclass(frozen=True)
+class Simplex:
+    """Rows (..., d) that sum to 1: log-ratios to the last entry, moved by u (..., d - 1)."""
+
+    values: FloatArray
+
+    @property
+    def size(self) -> int:
+        """One less than the entries of each row."""
+        return self.values[..., 1:].size
+
+    def at(self, u: FloatArray) -> FloatArray:
+        """See `Coordinates.at`."""
+        moved = self.values.copy()
+        moved[..., :-1] *= np.exp(u).reshape(moved[..., :-1].shape)
+        return moved / moved.sum(axis=-1, keepdims=True)
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Coordinates.pull`. What one entry gains the others lose: ``p (slope - p . slope)``."""
+        p = self.at(u)
+        along = p * slopes
+        return (along - p * along.sum(axis=-1, keepdims=True))[..., :-1].ravel()
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """Symmetric for the logit of each entry."""
+        return _logit_bounds(self.values, errors, z)
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`."""
+        return _first(~(self.values > 0), self.values)
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Matrices (..., d, d): ``L T T' L'`` with L the Cholesky factor of the centre.
+
+    T is lower triangular; u holds the logarithms of its diagonal, and what stands below it.
+    """
+
+    values: FloatArray
+    root: FloatArray
+
+    @property
+    def _where(self) -> tuple[Any, ...]:
+        i, j = np.tril_indices(self.values.shape[-1])
+        return (..., i, j)
+
+    @property
+    def size(self) -> int:
+        """For each matrix d (d + 1) / 2."""
+        return self.values[self._where].size
+
+    def _factor(self, u: FloatArray) -> FloatArray:
+        """L T."""
+        T = np.zeros_like(self.values)
+        T[self._where] = u.reshape(T[self._where].shape)
+        i = np.arange(T.shape[-1])
+        T[..., i, i] = np.exp(T[..., i, i])
+        return self.root @ T
+
+    def at(self, u: FloatArray) -> FloatArray:
+        """See `Coordinates.at`."""
+        factor = self._factor(u)
+        return factor @ factor.swapaxes(-2, -1)
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Coordinates.pull`."""
+        factor = self._factor(u)
+        in_T = self.root.swapaxes(-2, -1) @ (slopes + slopes.swapaxes(-2, -1)) @ factor
+        i = np.arange(in_T.shape[-1])
+        in_T[..., i, i] *= np.diagonal(factor, axis1=-2, axis2=-1) / np.diagonal(self.root, axis1=-2, axis2=-1)
+        return in_T[self._where].ravel()
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """Symmetric for the logarithm of a variance, and for a covariance itself."""
+        both = np.stack([self.values - z * errors, self.values + z * errors])
+        i = np.arange(self.values.shape[-1])
+        both[..., i, i] = _log_bounds(self.values[..., i, i], errors[..., i, i], z)
+        return both
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`; a matrix without a Cholesky factor has no `root` either."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The parts of a dataclass of parameters, each with coordinates of its own.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass.
+    parts : mapping of str to Coordinates
+        One for each of its fields, in order.
+
+    Examples
+    --------
+    >>> from emlib.engine.families import PoissonParams
+    >>> rates = Named(PoissonParams, {"rates": Positive(np.array([[2.0], [5.0]]))})
+    >>> rates.at(np.log([2.0, 1.0])).rates.round(6).tolist()
+    [[4.0], [5.0]]
+    """
+
+    kind: Any
+    parts: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """The sum over the parts."""
+        return sum(part.size for part in self.parts.values())
+
+    def _pieces(self, u: FloatArray) -> dict[str, FloatArray]:
+        cuts = np.cumsum([part.size for part in self.parts.values()])[:-1]
+        return dict(zip(self.parts, np.split(u, cuts), strict=True))
+
+    def at(self, u: FloatArray) -> Any:
+        """See `Coordinates.at`."""
+        pieces = self._pieces(u)
+        return self.kind(**{name: part.at(pieces[name]) for name, part in self.parts.items()})
+
+    def pull(self, u: FloatArray, slopes: Any) -> FloatArray:
+        """See `Coordinates.pull`."""
+        pieces = self._pieces(u)
+        return np.concatenate([part.pull(pieces[name], getattr(slopes, name)) for name, part in self.parts.items()])
+
+    def bounds(self, errors: Any, z: float) -> Any:
+        """See `Coordinates.bounds`."""
+        return self.kind(**{name: part.bounds(getattr(errors, name), z) for name, part in self.parts.items()})
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`."""
+        found = ((name, part, part.edge()) for name, part in self.parts.items())
+        return next((edge if isinstance(part, Named) else f"{name}{edge}" for name, part, edge in found if edge), "")
+
+
+def _times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Matrix times vector for each row of `vectors` (K, d); matrices (K, d, d), or (d, d) for all."""
+    return np.matmul(matrices, vectors[..., None])[..., 0]
+
+
+def _scalar(value: Any) -> Any:
+    """A float for what has no axes."""
+    return value if np.ndim(value) else float(value)
+
+
+def _first(bad: Any, values: FloatArray) -> str:
+    """``[1, 0] is 0`` for the first bad entry."""
+    if not bad.any():
+        return ""
+    index = np.argwhere(bad)[0]
+    where = f"[{', '.join(map(str, index))}]" if len(index) else ""
+    return f"{where} is {np.asarray(values)[tuple(index)]:g}"
+
+
+def _log_bounds(values: FloatArray, errors: FloatArray, z: float) -> FloatArray:
+    reach = z * errors / values
+    with np.errstate(over="ignore"):  # nearly no information: the bound is infinite, and may say so
+        return np.stack([values * np.exp(-reach), values * np.exp(reach)])
+
+
+def _logit_bounds(values: FloatArray, errors: FloatArray, z: float) -> FloatArray:
+    known = errors == 0.0  # a lone weight is 1, and so is each of its bounds
+    p = np.where(known, 0.5, values)
+    middle, reach = logit(p), z * errors / (p * (1.0 - p))
+    return np.where(known, values, np.stack([expit(middle - reach), expit(middle + reach)]))
