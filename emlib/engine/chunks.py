@@ -92,9 +92,8 @@ class Chunks:
         """`size` different rows chosen at random, in the order of the table; all if there are no more."""
         import dask
 
-        chosen = np.arange(self.n)
-        if size < self.n:
-            chosen = np.sort(rng.choice(self.n, size, replace=False, shuffle=False))
+        some = size < self.n
+        chosen = np.sort(rng.choice(self.n, size, replace=False, shuffle=False)) if some else np.arange(self.n)
         ends = np.cumsum(self.lengths)
         cuts = np.searchsorted(chosen, ends)[:-1]
         take = dask.delayed(_take, pure=False)

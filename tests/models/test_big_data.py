@@ -458,6 +458,22 @@ def test_kmeans_copies_no_file(mapped, monkeypatch):
     assert peak(lambda: model.score(file)) < 2.2 * 2**20
 
 
+def test_far_rows_are_found_block_by_block(mapped, monkeypatch):
+    """k-means++ needs a few numbers for every row, but no copy of the rows."""
+    monkeypatch.setattr(starts, "BLOCK_ROWS", 2**10)
+    n, d = 2**14, 64
+    file = mapped(np.random.default_rng(0).normal(0, 1, (n, d)), "f4")
+    assert peak(lambda: starts.kmeans_plus_plus(file, 3, np.random.default_rng(0))) < n * d * 8 / 2
+
+
+def test_a_sample_of_chunks_needs_memory_for_itself_alone(da):
+    n = 2**21
+    table = da.full((n, 1), 3.0, chunks=2**16)
+    chunks = Chunks(table.to_delayed().ravel(), table.chunks[0], np.zeros(1), np.ones(1))
+    chunks.sample(10, np.random.default_rng(0))
+    assert peak(lambda: chunks.sample(1000, np.random.default_rng(0))) < 4 * n  # not even a number for every row
+
+
 def test_sampling_needs_memory_for_the_rows_alone():
     X = np.random.default_rng(0).normal(0, 1, (200, 30))
     with warnings.catch_warnings():
