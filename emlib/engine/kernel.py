@@ -183,18 +183,19 @@ def plan(n: int, K: int, p: int) -> tuple[int, int, int]:
     """Rows a piece, pieces a batch, features a product.
 
     OpenBLAS multiplies without packing while the product of the three sizes is below 1e6,
-    which is twice as fast; eight pieces a call hide NumPy's overhead; buffers stay below 8 MB.
+    which is twice as fast. Up to eight pieces a call hide NumPy's overhead, as long as a buffer stays near 2 MB:
+    larger ones leave the cache that a core has for itself.
 
     Examples
     --------
     >>> plan(1_000_000, 5, 6), plan(1_000_000, 10, 66), plan(100, 3, 15)
-    ((8192, 8, 6), (1512, 8, 66), (100, 1, 15))
+    ((8192, 5, 6), (1512, 2, 66), (100, 1, 15))
     """
     rows = min(max(1_000_000 // (K * p), 960), 8192) // 8 * 8
     if p > 4000:  # only a start needs so many features at once (a fit uses differences)
         rows = max(4_000_000 // p, 8)
     group = p if K * p * rows <= 1_050_000 else max(32, 1_000_000 // (K * rows))
-    batch = min(max(1_000_000 // (p * rows), 1), 8)
+    batch = min(max(2**18 // (p * rows), 1), 8)
     return min(rows, n), (batch if rows < n else 1), group
 
 
