@@ -61,7 +61,7 @@ class Statistics:
 
 
 class Special(Protocol):
-    """A component evaluated from differences, where the expanded form would lose digits."""
+    """A component evaluated by itself: its expanded form would lose digits, or it has none."""
 
     @property
     def mean(self) -> FloatArray:
@@ -72,8 +72,11 @@ class Special(Protocol):
         """Log joint density (batch, rows) of pieces X (batch, d, rows)."""
         ...
 
-    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
-        """Statistics about the mean, for responsibilities r (batch, rows)."""
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
+        """Statistics about the mean, for responsibilities r (batch, rows).
+
+        With `rng` r are drawn labels, and whatever else is hidden is to be drawn from it too.
+        """
         ...
 
 
@@ -90,7 +93,7 @@ class Whitened:
         Z = self.whitener @ (X - self.mean[:, None])
         return self.constant - 0.5 * np.einsum("nib,nib->nb", Z, Z)
 
-    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """The statistics [1, x, x x'] about the mean, for responsibilities r (batch, rows)."""
         D = X - self.mean[:, None]
         weighted = D * r[:, None, :]
@@ -112,7 +115,7 @@ class WhitenedAxes:
         D = X - self.mean[:, None]
         return self.constant - 0.5 * np.einsum("nib,nib,i->nb", D, D, self.precision)
 
-    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """See `Special.totals`."""
         T = np.empty((len(X), self.family.n_features(len(self.mean)), X.shape[2]))
         self.family.features(X - self.mean[:, None], T)
@@ -249,7 +252,7 @@ def expect(rows: Rows, family: Features, natural: Natural, latent: Latent = SOFT
         if T is not None:
             totals += np.matmul(T, A.swapaxes(1, 2)).sum(axis=0)
         for k, component in natural.special.items():
-            special[k] = special.get(k, 0.0) + component.totals(X, A[:, k])
+            special[k] = special.get(k, 0.0) + component.totals(X, A[:, k], latent.rng)
     totals, about = np.ascontiguousarray(totals.T), np.zeros((K, rows.d))
     if len(special) == K:  # all from differences: their statistics may have a length of their own
         totals = np.stack([special[k] for k in range(K)])

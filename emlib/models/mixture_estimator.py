@@ -62,6 +62,10 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     def _family(self, d: int) -> families.Family[Any]:
         raise NotImplementedError
 
+    def _family_for(self, X: Numeric) -> families.Family[Any]:
+        """The family as the climb on these rows needs it; for most the number of columns is enough."""
+        return self._family(X.shape[1])
+
     def _origin(self, X: Numeric) -> FloatArray:
         """Where the engine measures from; the middle of the data for families of location."""
         return np.zeros(X.shape[1])
@@ -99,7 +103,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         self._check_fit(table)
         origin = self._origin(table)
         rows = Rows(table, origin)
-        model = Mixture(self._family(table.shape[1]), self._fixed_weights())
+        model = Mixture(self._family_for(table), self._fixed_weights())
         starts = list(self._starts(model, rows))
         best = em.search(model, rows, starts, prior=self._own_prior(table.shape[1], origin), **options)
         if not np.isfinite(best.log_likelihood):

@@ -78,6 +78,12 @@ def _binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
     return np.column_stack(columns) + np.log(params.weights)
 
 
+def _negative_binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
+    c = params.components
+    columns = [dist.nbinom(r, r / (r + m)).logpmf(X).sum(axis=1) for m, r in zip(c.means, c.sizes, strict=True)]
+    return np.column_stack(columns) + np.log(params.weights)
+
+
 MEANS = np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]])
 
 
@@ -138,6 +144,24 @@ CASES = [
         _poisson,
         permute_mixture,
         tolerance=0.4,
+    ),
+    *(
+        Case(
+            name,
+            Mixture(f.NegativeBinomial(largest_count)),
+            MixtureParams(
+                THREE,
+                f.NegativeBinomialParams(
+                    np.array([[1.5, 12.0], [8.0, 3.0], [25.0, 35.0]]),
+                    np.array([[1.5, 4.0], [3.0, 2.0], [6.0, 5.0]]),
+                ),
+            ),
+            MixturePrior(2.0, f.GammaRatesPrior(3.0, 5.0, 1.3)),
+            _negative_binomial,
+            permute_mixture,
+            tolerance=0.8,
+        )
+        for name, largest_count in [("negative binomial", 0), ("negative binomial, tallied", 300)]
     ),
     Case(
         "binomial",

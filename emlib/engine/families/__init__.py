@@ -24,6 +24,7 @@ from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
+from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
 
 __all__ = [
     "BetaPrior",
@@ -35,10 +36,13 @@ __all__ = [
     "DirichletPrior",
     "Family",
     "GammaPrior",
+    "GammaRatesPrior",
     "Gaussian",
     "GaussianParams",
     "Multinomial",
     "MultinomialParams",
+    "NegativeBinomial",
+    "NegativeBinomialParams",
     "NormalInverseWishart",
     "Poisson",
     "PoissonParams",
