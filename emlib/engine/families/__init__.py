@@ -24,7 +24,7 @@ from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
-from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
+from .negative_binomial import DistinctCounts, GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
 
 __all__ = [
     "BetaPrior",
@@ -34,6 +34,7 @@ __all__ = [
     "Centres",
     "DiagonalGaussian",
     "DirichletPrior",
+    "DistinctCounts",
     "Family",
     "GammaPrior",
     "GammaRatesPrior",

@@ -20,11 +20,11 @@ never arrives, since its size is infinite. Two remedies keep the likelihood clim
 
 - The mean that is best with the labels alone hidden is the average count, whatever the size. Given
   that nothing is gained by guessing, it is taken from the counts (an ECME step).
-- Counts that are small can be tallied: with the expected number of rows above each count
-  (`NegativeBinomial.largest_count`) the size that is best with the labels alone hidden is one
-  equation in one unknown. These tails are additive statistics as well, if many.
+- Counts repeat, and can be tallied: with the expected number of rows at each of the different
+  counts (`NegativeBinomial.tallied`) the size that is best with the labels alone hidden is one
+  equation in one unknown. A tally is an additive statistic as well, if a long one.
 
-The rates remain for what tails cannot do: large counts, priors, and draws.
+The rates remain for what a tally does not do: priors, draws, and tables too large to be tallied.
 
 Sources: Greenwood & Yule (1920) for the gamma-Poisson; Fisher (1941) and Robinson & Smyth (2008)
 for its size; Minka (2002) for the shape of a gamma; Liu & Rubin (1994) for ECME; Aragon, Eberly &
@@ -34,35 +34,41 @@ Eberly (1992): there is one best size if the variance exceeds the mean, else it 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import digamma
 
-from ..blocks import Rows
+from ..blocks import BLOCK_ROWS, Rows
 from ..em import EPS, Degenerate
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
-from .base import with_starved
+from .base import NO_EVIDENCE, with_starved
 from .counts import TINY
 from .gamma_math import (
+    LARGE,
     SIZES,
     draw_from_log_density,
     gamma_shape,
     log_gamma_draws,
     log_minus_digamma,
     stirling,
+    trigamma_minus_inverse,
 )
 
-TABLE = 2**22  # numbers in the tables of an E-step; beyond, every entry is computed
+TABLE = 2**22  # numbers in the tables and tallies of a pass, 32 MB each; beyond, every entry is computed
 
 
 @dataclass(frozen=True)
 class NegativeBinomialParams:
     """Means (K, d) and sizes (K, d); the variance is ``means + means**2 / sizes``.
 
-    Sizes lie within `SIZES`, 1e-8 to 1e8. A component without overdispersion has the largest: its
-    likelihood there differs from a Poisson's by less than ``n * mean**2 * 1e-8`` nats.
+    Sizes lie between 1e-8 and 1e8 (`gamma_math.SIZES`). A component whose variance does not exceed
+    its mean has the largest, at which its likelihood is that of a Poisson to within
+    ``n * mean * 1e-8`` nats.
     """
 
     means: FloatArray
@@ -151,23 +157,22 @@ class NegativeBinomial:
 
     Parameters
     ----------
-    largest_count : int
-        No count is above this. If given, the statistics hold the expected number of rows above
-        each count below it, and sizes are found from these at once instead of step by step; K * d *
-        `largest_count` numbers. 0: they are not kept.
+    tallied : DistinctCounts, optional
+        The different counts of each column. If given, the statistics hold the expected number of
+        rows at each, and sizes are found from these at once instead of step by step.
 
     Examples
     --------
     >>> from emlib.engine.mixture import Mixture
     >>> x = np.array([[0.0], [0], [1], [0], [4], [9], [0], [2]])
-    >>> model = Mixture(NegativeBinomial(largest_count=9))
+    >>> model = Mixture(NegativeBinomial(DistinctCounts.of(x)))
     >>> one = model.from_responsibilities(x, np.ones((8, 1)), 1)
     >>> best = model.m_step(model.e_step(x, one)[0]).components
     >>> best.means.round(3).tolist(), best.sizes.round(3).tolist()
-    ([[2.0]], [[0.412]])
+    ([[2.0]], [[0.405]])
     """
 
-    largest_count: int = 0
+    tallied: DistinctCounts | None = None
 
     @property
     def prior_type(self) -> type:
@@ -202,14 +207,11 @@ class NegativeBinomial:
                 k, j = (int(index) for index in bad[0])
                 raise Degenerate(f"component {k} has the {name} {values[k, j]:g} in column {j}.")
         K, d = means.shape
-        largest = rows.once(self, _largest)
-        if 0 < self.largest_count < largest:
-            raise ValueError(f"X holds the count {largest}, but largest_count is {self.largest_count}.")
-        small = largest < max(len(rows), 1024) and K * d * (largest + 1) <= TABLE
-        counts = _Counts(largest if small or self.largest_count else None)
-        special = {
-            k: _Component(means[k], sizes[k], float(log_weights[k]), self.largest_count, small, counts) for k in range(K)
-        }
+        distinct = rows.once(self, lambda r: _among(DistinctCounts.of(r.X), self.tallied))
+        # A table pays as soon as counts repeat; the tally that was asked for is kept at any price.
+        small = K * len(distinct.values) <= TABLE or distinct is self.tallied
+        lookup = _Lookup(distinct) if small else None
+        special = {k: _Component(means[k], sizes[k], float(log_weights[k]), lookup, self.tallied) for k in range(K)}
         reach = np.maximum(rows.scale, means) + 16.0  # log_pmf errs by a few units of |x - mean|, and of 10
         noise = EPS * float(reach.sum(axis=1).max())
         return Natural(np.zeros((K, self.n_features(d))), special, noise=noise)
@@ -217,17 +219,18 @@ class NegativeBinomial:
     # ------------------------------------------------------------------ M
 
     def maximise(self, stats: Statistics, prior: GammaRatesPrior | None = None) -> NegativeBinomialParams:
-        """Means from the counts and sizes from the tails or the rates; all from the rates under a prior."""
-        K, d = stats.about.shape
+        """Means from the counts and sizes from the tally or the rates; all from the rates under a prior."""
+        d = stats.about.shape[1]
         if stats.totals.shape[1] == self.n_features(d):
             return _from_moments(with_starved(stats.totals), d)
         if prior is not None:
             N, rates, logs = _with_prior(stats, prior)
             mean = rates / N
             return NegativeBinomialParams(mean, gamma_shape(np.log(mean) - logs / N))
-        N, counts, rates, logs, tails = _split(with_starved(stats.totals), d)
-        if self.largest_count:
-            return NegativeBinomialParams(counts / N, size_from_tails(N, tails))
+        N, counts, rates, logs, tally = _split(with_starved(stats.totals), d)
+        counts = np.where(counts < NO_EVIDENCE, 0.0, counts)
+        if self.tallied is not None:
+            return NegativeBinomialParams(counts / N, size_from_tally(N, tally, self.tallied))
         gap = np.log(np.maximum(rates / N, TINY)) - logs / N
         return NegativeBinomialParams(counts / N, gamma_shape(gap))
 
@@ -280,42 +283,106 @@ class NegativeBinomial:
 # ------------------------------------------------------------------ E: one component
 
 
-class _Counts:
-    """The piece of rows at hand as whole numbers, column by column; all components of a pass share it."""
+@dataclass(frozen=True, eq=False)
+class DistinctCounts:
+    """The counts that occur in each column, one column after the other.
 
-    def __init__(self, largest: int | None) -> None:
-        self.largest = largest  # None: too large, or not asked for
+    Attributes
+    ----------
+    values : array (V,)
+        Increasing within a column. A column whose counts nearly fill their range has all of 0, 1, ...
+        up to its largest, so that a count is its own place.
+    starts : array (d + 1,) of int
+        Column j has ``values[starts[j] : starts[j + 1]]``.
+
+    Examples
+    --------
+    >>> counts = DistinctCounts.of(np.array([[0, 7], [2, 90000], [1, 7]]))
+    >>> counts.values.tolist(), counts.starts.tolist()
+    ([0.0, 1.0, 2.0, 7.0, 90000.0], [0, 3, 5])
+    """
+
+    values: FloatArray
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, X: NDArray[Any]) -> DistinctCounts:
+        """Those of a table (n, d); a sentence if it holds anything but counts."""
+        columns = [np.zeros(0)] * X.shape[1]
+        for i in range(0, len(X), BLOCK_ROWS):
+            for j, column in enumerate(X[i : i + BLOCK_ROWS].T):
+                columns[j] = np.union1d(columns[j], _different(column))
+        columns = [np.arange(v[-1] + 1.0) if v[-1] < 2 * len(v) + 64 else v for v in columns]
+        return cls(np.concatenate(columns), np.cumsum([0, *map(len, columns)]))
+
+    @functools.cached_property
+    def column(self) -> NDArray[np.intp]:
+        """The column (V,) of each value."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+    def places(self, X: FloatArray) -> NDArray[np.intp]:
+        """Where in `values` each count of a piece X (batch, d, rows) stands: (d, batch * rows)."""
+        batch, d, rows = X.shape
+        places = np.empty((d, batch, rows), dtype=np.intp)
+        np.copyto(places, X.swapaxes(0, 1), casting="unsafe")
+        for j, (a, b) in enumerate(itertools.pairwise(self.starts)):
+            if self.values[b - 1] == b - a - 1:
+                places[j] += a
+            else:
+                places[j] = a + np.searchsorted(self.values[a:b], X[:, j])
+        return places.reshape(d, -1)
+
+
+def _different(column: NDArray[Any]) -> FloatArray:
+    if not (column.min() >= 0 and (column == np.floor(column)).all()):
+        raise ValueError("X holds a value that is no count; counts must be whole numbers, 0 or above.")
+    if column.max() < 4 * len(column):
+        return np.flatnonzero(np.bincount(column.astype(np.intp))).astype(float)
+    return np.unique(column).astype(float)
+
+
+def _among(own: DistinctCounts, tallied: DistinctCounts | None) -> DistinctCounts:
+    """What is tallied, if that holds all that the rows have."""
+    if tallied is None or len(tallied.starts) != len(own.starts):
+        return own
+    pairs = zip(itertools.pairwise(tallied.starts), itertools.pairwise(own.starts), strict=True)
+    holds = all(np.isin(own.values[c:e], tallied.values[a:b]).all() for (a, b), (c, e) in pairs)
+    return tallied if holds else own
+
+
+class _Lookup:
+    """The place of each count of the piece at hand; all components of a pass share it."""
+
+    def __init__(self, distinct: DistinctCounts) -> None:
+        self.distinct = distinct
         self.piece: FloatArray | None = None
 
-    def columns(self, X: FloatArray) -> np.ndarray:
-        """Counts (d, batch * rows) of a piece X (batch, d, rows)."""
+    def places(self, X: FloatArray) -> NDArray[np.intp]:
         if self.piece is not X:
-            batch, d, rows = X.shape
-            self.whole = np.empty((d, batch, rows), dtype=np.intp)
-            np.copyto(self.whole, X.swapaxes(0, 1), casting="unsafe")
-            self.piece = X
-        return self.whole.reshape(len(self.whole), -1)
+            self._places, self.piece = self.distinct.places(X), X
+        return self._places
 
     def tally(self, X: FloatArray, r: FloatArray) -> FloatArray:
-        """The summed responsibility (d, largest + 1) of each count."""
-        assert self.largest is not None
+        """The summed responsibility (V,) of each value."""
         r = r.ravel()
-        return np.stack([np.bincount(column, r, self.largest + 1) for column in self.columns(X)])
+        starts = itertools.pairwise(self.distinct.starts)
+        parts = (np.bincount(p - a, r, b - a) for p, (a, b) in zip(self.places(X), starts, strict=True))
+        return np.concatenate(list(parts))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Component:
-    """One component; a `kernel.Special` whose statistics are N, and for each column the sums of
+    """One component, as a `kernel.Special`.
 
-    counts, expected rates, and expected log rates; then the tails, if they are asked for.
+    Its statistics are N, and for each column the sums of counts, of expected rates and of expected
+    log rates; then the tally, if it is to be kept.
     """
 
     means: FloatArray
     sizes: FloatArray
     log_weight: float
-    n_tails: int
-    tabled: bool
-    counts: _Counts = field(repr=False)
+    lookup: _Lookup | None  # None: so many different counts that each is computed
+    tallied: DistinctCounts | None
 
     @property
     def mean(self) -> FloatArray:
@@ -324,73 +391,57 @@ class _Component:
 
     @functools.cached_property
     def _table(self) -> FloatArray:
-        """Log probability (d, largest + 1) of every count."""
-        return log_pmf(self._every, self.means[:, None], self.sizes[:, None])
-
-    @property
-    def _every(self) -> FloatArray:
-        assert self.counts.largest is not None
-        return np.arange(self.counts.largest + 1.0)
-
-    @functools.cached_property
-    def _digammas(self) -> FloatArray:
-        return np.asarray(digamma(self._every + self.sizes[:, None]))
+        """Log probability (V,) of every value."""
+        assert self.lookup is not None
+        distinct = self.lookup.distinct
+        return log_pmf(distinct.values, self.means[distinct.column], self.sizes[distinct.column])
 
     def log_joint(self, X: FloatArray) -> FloatArray:
         """See `Special.log_joint`."""
-        if not self.tabled:
+        if self.lookup is None:
             return self.log_weight + log_pmf(X, self.means[:, None], self.sizes[:, None]).sum(axis=1)
-        columns = self.counts.columns(X)
-        total, term = np.full(columns.shape[1], self.log_weight), np.empty(columns.shape[1])
-        for table, column in zip(self._table, columns, strict=True):
-            np.take(table, column, out=term, mode="clip")
+        places = self.lookup.places(X)
+        total, term = np.full(places.shape[1], self.log_weight), np.empty(places.shape[1])
+        for column in places:
+            np.take(self._table, column, out=term, mode="clip")
             total += term
         return total.reshape(len(X), -1)
 
     def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """See `Special.totals`; with `rng`, r are labels, and the rates of their rows are drawn."""
+        if self.tallied is not None and (self.lookup is None or self.lookup.distinct is not self.tallied):
+            raise ValueError("X holds counts that are not among those tallied; use DistinctCounts.of the same table.")
+        tally = np.zeros(0) if self.lookup is None else self.lookup.tally(X, r)
         N = float(r.sum())
-        tally = self.counts.tally(X, r) if self.tabled or self.n_tails else None
-        counts = tally @ self._every if tally is not None else np.einsum("ndb,nb->d", X, r)
-        scale = np.maximum(self.means, TINY) / (self.sizes + np.maximum(self.means, TINY))
+        if self.lookup is None:
+            counts = np.einsum("ndb,nb->d", X, r)
+        else:
+            counts = np.add.reduceat(tally * self.lookup.distinct.values, self.lookup.distinct.starts[:-1])
+        mean = np.maximum(self.means, TINY)
+        scale = mean / (self.sizes + mean)  # a rate, given its count, is gamma of shape x + size with this scale
         if rng is not None:
             x = X.swapaxes(1, 2)[r > 0.0]
             log_rates = log_gamma_draws(x + self.sizes, rng) + np.log(scale)
             rates, logs = np.exp(log_rates).sum(axis=0), log_rates.sum(axis=0)
         else:
-            if tally is not None and self.tabled:
-                digammas = np.einsum("dc,dc->d", tally, self._digammas)
-            else:
-                digammas = np.einsum("ndb,nb->d", digamma(X + self.sizes[:, None]), r)
-            rates, logs = scale * (counts + N * self.sizes), digammas + N * np.log(scale)
-        above = _tails(tally, self.n_tails) if tally is not None and self.n_tails else np.zeros(0)
-        return np.concatenate([[N], counts, rates, logs, above])
+            rates, logs = scale * (counts + N * self.sizes), self._digammas(X, r, tally) + N * np.log(scale)
+        return np.concatenate([[N], counts, rates, logs, tally if self.tallied is not None else np.zeros(0)])
 
-
-def _largest(rows: Rows) -> int:
-    """The largest count, of rows that hold counts and nothing else."""
-    largest = 0.0
-    for X in rows.pieces(8192, 1):
-        if not (X.min() >= 0.0 and (X == np.floor(X)).all()):
-            raise ValueError("X holds a value that is no count; counts must be whole numbers, 0 or above.")
-        largest = max(largest, float(X.max()))
-    return int(largest)
-
-
-def _tails(tally: FloatArray, n: int) -> FloatArray:
-    """How many rows lie above 0, 1, ..., n - 1 in each column, one column after the other."""
-    tails = np.zeros((len(tally), n))
-    tails[:, : tally.shape[1] - 1] = tally[:, :0:-1].cumsum(axis=1)[:, ::-1]
-    return tails.ravel()
+    def _digammas(self, X: FloatArray, r: FloatArray, tally: FloatArray) -> FloatArray:
+        """The sum (d,) of ``digamma(x + size)``."""
+        if self.lookup is None:
+            return np.einsum("ndb,nb->d", digamma(X + self.sizes[:, None]), r)
+        distinct = self.lookup.distinct
+        return np.add.reduceat(tally * digamma(distinct.values + self.sizes[distinct.column]), distinct.starts[:-1])
 
 
 # ------------------------------------------------------------------ M: from statistics to parameters
 
 
 def _split(totals: FloatArray, d: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """N (K, 1); counts, rates and log rates (K, d); tails (K, d, largest_count)."""
+    """N (K, 1); counts, rates and log rates (K, d); tally (K, V)."""
     counts, rates, logs = (totals[:, 1 + i * d : 1 + (i + 1) * d] for i in range(3))
-    return totals[:, :1], counts, rates, logs, totals[:, 1 + 3 * d :].reshape(len(totals), d, -1)
+    return totals[:, :1], counts, rates, logs, totals[:, 1 + 3 * d :]
 
 
 def _with_prior(stats: Statistics, prior: GammaRatesPrior) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -407,15 +458,17 @@ def _from_moments(totals: FloatArray, d: int) -> NegativeBinomialParams:
     return NegativeBinomialParams(mean, np.clip(mean**2 / np.maximum(excess, 1e-4 * mean**2), 1e-2, 1e2))
 
 
-def size_from_tails(N: FloatArray, tails: FloatArray) -> FloatArray:
+def size_from_tally(N: FloatArray, tally: FloatArray, distinct: DistinctCounts) -> FloatArray:
     """The size that maximises the likelihood of negative binomial counts, at their average as mean.
 
     Parameters
     ----------
     N : array (K, 1)
         Number of rows.
-    tails : array (K, d, C)
-        How many of them are above 0, 1, ..., C - 1.
+    tally : array (K, V)
+        How many of them are at each value.
+    distinct : DistinctCounts
+        The V values.
 
     Returns
     -------
@@ -424,34 +477,55 @@ def size_from_tails(N: FloatArray, tails: FloatArray) -> FloatArray:
 
     Notes
     -----
-    The likelihood is flat where ``sum_t tails[t] / (r + t) = N log(1 + mean / r)``. With g the log
-    of the ratio of the two sides, ``r g`` is nearly linear in log r near its one root on either
-    side of ``r = mean``: Newton's method needs three to six steps, bisection guards it.
+    The likelihood is flat where ``average of digamma(x + r) - digamma(r) = log(1 + mean / r)``. With
+    g the log of the ratio of the two sides, ``r g`` is nearly linear in log r near its one root, on
+    either side of ``r = mean``: Newton's method needs three to six steps; bisection guards it.
 
     Examples
     --------
-    >>> size_from_tails(np.array([[8.0]]), np.array([[[4.0, 3, 2, 2, 1, 1, 1, 1, 1]]])).round(3).tolist()
-    [[0.412]]
+    >>> x = np.array([[0.0], [0], [1], [0], [4], [9], [0], [2]])
+    >>> tally = np.array([[4.0, 1, 1, 0, 1, 0, 0, 0, 0, 1]])
+    >>> size_from_tally(np.array([[8.0]]), tally, DistinctCounts.of(x)).round(3).tolist()
+    [[0.405]]
     """
-    shares, t = tails / N[:, :, None], np.arange(tails.shape[2])
-    mean = shares.sum(axis=2)
-    excess = 2.0 * (shares @ t) + mean - mean**2 - mean  # variance minus mean
+    share, starts, v = tally / N, distinct.starts[:-1], distinct.values
+    mean = np.add.reduceat(share * v, starts, axis=1)
+    excess = np.add.reduceat(share * v**2, starts, axis=1) - mean**2 - mean  # variance minus mean
     over = excess > 0.0
+    # The first terms of digamma(x + r) - digamma(r), 1 / (r + t) for t < x, one by one; the rest by series.
+    t = np.arange(LARGE)
+    above = np.stack([np.add.reduceat(share * (v > i), starts, axis=1) for i in t], axis=-1)
+    beyond, tail = np.maximum(v, LARGE), share * (v > LARGE)
+
+    def rise(r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The average of ``digamma(x + r) - digamma(r)``, and minus its slope."""
+        first = 1.0 / (r[:, :, None] + t)
+        edge = r + LARGE
+        total, at_edge = r[:, distinct.column] + beyond, edge[:, distinct.column]
+        more = (
+            np.log1p((beyond - LARGE) / at_edge)
+            - log_minus_digamma(total)
+            + log_minus_digamma(edge)[:, distinct.column]
+        )
+        less = (beyond - LARGE) / (at_edge * total) - trigamma_minus_inverse(total)
+        less += trigamma_minus_inverse(edge)[:, distinct.column]
+        value = (above * first).sum(axis=2) + np.add.reduceat(tail * more, starts, axis=1)
+        return value, (above * first**2).sum(axis=2) + np.add.reduceat(tail * less, starts, axis=1)
+
     low, high = (np.full(mean.shape, np.log(end)) for end in SIZES)
-    log_r = np.clip(np.log(np.where(over, mean**2 / np.where(over, excess, 1.0), 1.0)), low, high)
-    for _ in range(60):
-        r = np.exp(log_r)
-        part = shares / (r[:, :, None] + t)
-        left, right = np.where(over, part.sum(axis=2), 1.0), np.where(over, np.log1p(mean / r), 1.0)
-        bend = (part / (r[:, :, None] + t)).sum(axis=2)
-        g = np.log(left / right)
-        slope = mean / (r + mean) / right - r * bend / left  # of g in log r
-        low, high = np.where(g > 0.0, log_r, low), np.where(g > 0.0, high, log_r)
-        with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # counts of no weight: bisection ends there too
+        log_r = np.clip(np.log(mean**2 / np.where(over, excess, 1.0)), low, high)
+        for _ in range(60):
+            r = np.exp(log_r)
+            left, bend = rise(r)
+            right = np.log1p(mean / r)
+            g = np.log(left / right)
+            slope = mean / (r + mean) / right - r * bend / left  # of g in log r
+            low, high = np.where(g > 0.0, log_r, low), np.where(g > 0.0, high, log_r)
             new = log_r - g / (g + slope)
-        new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
-        done = (np.abs(new - log_r) < 1e-8) | ~over
-        log_r = new
-        if done.all():
-            break
+            new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+            done = (np.abs(new - log_r) < 1e-8) | ~over
+            log_r = new
+            if done.all():
+                break
     return np.where(over, np.exp(log_r), SIZES[1])
