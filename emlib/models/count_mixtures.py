@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import families
+from ..engine.blocks import Rows
 from ..engine.families.gamma_math import SIZES
 from ..engine.families.negative_binomial import TABLE
 from ..engine.latent import FloatArray
@@ -143,12 +144,11 @@ class NegativeBinomialMixture(MixtureEstimator):
 
     Notes
     -----
-    While there are at most four million pairs of a component and a different count, ``fit`` tallies
-    the expected number of rows at each count, and only the labels are hidden from its M-step. Under
-    a prior, and for larger tables, the rates are hidden as well, as in
-    `engine.families.negative_binomial`. Such a climb is slow where means are small beside sizes:
-    where they are a tenth of them, 99 % of the way is left after a step. Set
-    ``accelerate="squarem"`` there.
+    ``fit`` tallies the expected number of rows at each of the counts that occur, so that only the
+    labels are hidden from its M-step. Under a prior, and where the tallies would hold more than four
+    million numbers (components times different counts), the rates are hidden as well, as in
+    `engine.families.negative_binomial`. Such a climb is slow where means are small beside sizes: at
+    a tenth of them, 99 % of the way is left after a step. Set ``accelerate="squarem"`` there.
 
     References
     ----------
@@ -206,7 +206,7 @@ class NegativeBinomialMixture(MixtureEstimator):
         if self.prior is not None and self.prior.components is not None:
             return families.NegativeBinomial()  # a prior speaks of rates
         distinct = families.DistinctCounts.of(X)
-        small = self.n_components * len(distinct.values) <= TABLE
+        small = self.n_components * len(distinct.values) * len(Rows(X).blocks()) <= TABLE  # each block has its tally
         return families.NegativeBinomial(distinct if small else None)
 
     def _check_rows(self, X: Numeric) -> None:

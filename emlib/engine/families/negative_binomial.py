@@ -13,10 +13,10 @@ their sum and the sum of their logarithms. So the rate joins the label among wha
 
 which is exact EM: the objective is the negative binomial likelihood itself.
 
-What is hidden must be guessed, and guesses make a climb slow. Near its top this one leaves a
-fraction ``1 - (mean / (mean + size))**2`` of the way in size at each step: 0.75 where mean and
-size are equal, 0.9999 where the size is a hundred means; and a component without overdispersion
-never arrives, since its size is infinite. Two remedies keep the likelihood climbing:
+What is hidden must be guessed, and guesses make a climb slow. Near its top this one leaves about
+``1 - (mean / (mean + size))**2`` of the way in size after each step, more where both are below one:
+0.75 where mean and size are equal, 0.9999 where the size is a hundred means; and a component without
+overdispersion never arrives, since its size is infinite. Two remedies keep the likelihood climbing:
 
 - The mean that is best with the labels alone hidden is the average count, whatever the size. Given
   that nothing is gained by guessing, it is taken from the counts (an ECME step).
