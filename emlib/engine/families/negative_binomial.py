@@ -1,11 +1,13 @@
 """Counts whose rates differ from row to row: a Poisson whose rate is itself hidden.
 
+::
+
     rate ~ Gamma(shape = size, mean = mean)        hidden, one for every row and column
     x    ~ Poisson(rate)                           seen
 
 The counts are then negative binomial, with variance ``mean + mean**2 / size``. This family has no
 sufficient statistic of finite length in its size, but the gamma distribution of the rates has:
-their sum and the sum of their logarithms. So the rate joins the label among what is hidden, and
+their sum and the sum of their logarithms. So the rate joins the label among what is hidden::
 
     E:  E[rate | x]     = (x + size) / (1 + size / mean)
         E[log rate | x] = digamma(x + size) - log(1 + size / mean)
