@@ -16,6 +16,7 @@ from emlib.engine.blocks import Rows
 from emlib.engine.families import DistinctCounts, GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
 from emlib.engine.families import gamma_math as gm
 from emlib.engine.families import negative_binomial as nb
+from emlib.engine.families import tally as tallies
 from emlib.engine.kernel import Natural
 from emlib.engine.latent import HARD, sampled
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
@@ -194,9 +195,9 @@ def test_size_from_a_tally(mean, size):
     x = np.random.default_rng(3).poisson(np.random.default_rng(4).gamma(size, mean / size, 800)).astype(float)
     distinct = DistinctCounts.of(x[:, None])
     tally = np.array([[(x == v).sum() for v in distinct.values]], dtype=float)
-    found = nb.size_from_tally(np.array([[800.0]]), tally, distinct)
+    found = tallies.size_from_tally(np.array([[800.0]]), tally, distinct)
     np.testing.assert_allclose(found.item(), best_size(x)[0], rtol=1e-4)
-    np.testing.assert_allclose(nb.size_from_tally(np.array([[8e-20]]), tally * 1e-22, distinct), found, rtol=1e-9)
+    np.testing.assert_allclose(tallies.size_from_tally(np.array([[8e-20]]), tally * 1e-22, distinct), found, rtol=1e-9)
 
 
 def test_no_overdispersion_no_end_of_size():

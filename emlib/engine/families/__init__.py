@@ -24,7 +24,8 @@ from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
-from .negative_binomial import DistinctCounts, GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
+from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
+from .tally import DistinctCounts
 
 __all__ = [
     "BetaPrior",
