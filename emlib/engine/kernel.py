@@ -61,7 +61,7 @@ class Statistics:
 
 
 class Special(Protocol):
-    """A component evaluated from differences, where the expanded form would lose digits."""
+    """A component evaluated by itself: its expanded form would lose digits, or it has none."""
 
     @property
     def mean(self) -> FloatArray:
@@ -72,8 +72,11 @@ class Special(Protocol):
         """Log joint density (batch, rows) of pieces X (batch, d, rows)."""
         ...
 
-    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
-        """Statistics about the mean, for responsibilities r (batch, rows)."""
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
+        """Statistics about the mean, for responsibilities r (batch, rows).
+
+        With `rng` r are drawn labels, and whatever else is hidden is to be drawn from it too.
+        """
         ...
 
 
@@ -90,7 +93,7 @@ class Whitened:
         Z = self.whitener @ (X - self.mean[:, None])
         return self.constant - 0.5 * np.einsum("nib,nib->nb", Z, Z)
 
-    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """The statistics [1, x, x x'] about the mean, for responsibilities r (batch, rows)."""
         D = X - self.mean[:, None]
         weighted = D * r[:, None, :]
@@ -112,7 +115,7 @@ class WhitenedAxes:
         D = X - self.mean[:, None]
         return self.constant - 0.5 * np.einsum("nib,nib,i->nb", D, D, self.precision)
 
-    def totals(self, X: FloatArray, r: FloatArray) -> FloatArray:
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """See `Special.totals`."""
         T = np.empty((len(X), self.family.n_features(len(self.mean)), X.shape[2]))
         self.family.features(X - self.mean[:, None], T)
@@ -301,7 +304,7 @@ def expect_many(
         for s, natural in enumerate(naturals[some]):
             own = special[some.start + s]
             for k, component in natural.special.items():
-                own[k] = own.get(k, 0.0) + component.totals(X, A[:, s, k])
+                own[k] = own.get(k, 0.0) + component.totals(X, A[:, s, k], latent.rng)
     parts = zip(naturals, totals.swapaxes(1, 2), special, values, strict=True)
     return [
         (_collected(rows, family, natural, t, own), float(value) + natural.base_total)

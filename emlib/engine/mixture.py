@@ -205,6 +205,8 @@ class Mixture:
         Where the E-step at this start would measure a component from its mean, the start is measured so too.
         """
         start = self.m_step(self._statistics_of(data, responsibilities, K))
+        if not getattr(self.family, "about_means", False):
+            return start
         try:
             special = self.family.natural(start.components, _log_weights(start), _without_rows(data)).special
         except (Degenerate, np.linalg.LinAlgError):

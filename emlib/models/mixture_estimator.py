@@ -75,6 +75,10 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     def _family(self, d: int) -> families.Family[Any]:
         raise NotImplementedError
 
+    def _family_for(self, X: Any) -> families.Family[Any]:
+        """The family as the climb on these rows needs it; for most the number of columns is enough."""
+        return self._family(X.shape[1])
+
     def _origin(self, seen: Survey) -> FloatArray:
         """Where the engine measures from; the middle of the data for families of location."""
         return np.zeros(len(seen.mean))
@@ -116,14 +120,14 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             In one sentence, for a bad parameter or table. The estimator is left as it was.
         """
         table, seen = self._look(X, reset=True, check_rows=self._check_rows)
-        n, d = table.shape
+        n = len(table)
         options = self._options(n)
         self._check_fit(seen)
         origin = self._origin(seen)
         rows = lay_out(table, origin, seen)
         if self.reseed and isinstance(rows, Chunks):
             raise ValueError("reseed=True looks for the rows explained worst, but X is a Dask array; set it to False.")
-        model = Mixture(self._family(d), self._fixed_weights())
+        model = Mixture(self._family_for(table), self._fixed_weights())
         prior = self._own_prior(model, rows)
         starts = list(self._starts(model, rows))
 

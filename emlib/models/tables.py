@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..engine.blocks import Rows
 from ..engine.chunks import Chunks, add_up
+from ..engine.families import DistinctCounts
 from ..engine.latent import FloatArray
 from .checks import Numeric, check_finite, check_numbers, check_shape_of_table
 from .starts import slices
@@ -162,6 +163,16 @@ def rows_of(array: Numeric, origin: FloatArray, seen: Survey) -> Rows:
     rows = Rows(array, origin)
     rows.scale = seen.scale(origin)  # known by now
     return rows
+
+
+def distinct_counts(table: Any) -> DistinctCounts:
+    """The different counts of each column of a table from `as_table`."""
+    if not is_chunked(table):
+        return DistinctCounts.of(table)
+    import dask
+
+    look = dask.delayed(DistinctCounts.of, pure=False)
+    return DistinctCounts.union(dask.compute(*(look(chunk) for chunk, _, _ in _chunks_of(table))))
 
 
 def _chunks_of(X: Any) -> list[tuple[Any, int, int]]:

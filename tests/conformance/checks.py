@@ -251,6 +251,8 @@ def score(case: Case) -> None:
         np.testing.assert_allclose(
             coordinates.pull(here, case.model.slopes(stats, params, prior)), slope, rtol=1e-5, atol=1e-5
         )
+        if case.more_is_hidden:
+            continue
         # ... and it vanishes where the M-step lands
         best = case.model.m_step(stats, prior)
         there = case.model.coordinates(best)
@@ -268,9 +270,10 @@ def observed_information(case: Case) -> None:
         unit = np.sqrt(np.outer(np.diagonal(found.complete), np.diagonal(found.complete)))
         assert found.distance < 1e-5
         assert found.error < 1e-7
-        np.testing.assert_allclose(
-            found.observed / unit, info.louis(case.model, X, fit.params, prior=prior) / unit, atol=1e-7
-        )
+        if not case.more_is_hidden:
+            np.testing.assert_allclose(
+                found.observed / unit, info.louis(case.model, X, fit.params, prior=prior) / unit, atol=1e-7
+            )
         objective, rng = _objective(case, X, found.coordinates, prior), np.random.default_rng(7)
         top = objective(np.zeros(len(found.score)))
         for _ in range(2 * len(found.score)):  # along random ways, of 0.05 complete-data standard errors

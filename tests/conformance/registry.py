@@ -31,6 +31,7 @@ class Case:
     log_joint: Callable[[FloatArray, Any], FloatArray]
     # the components in another order; None where hidden labels have a meaning and cannot be exchanged
     permute: Callable[[Any, list[int]], Any] | None
+    more_is_hidden: bool = False  # than labels: no complete-data score of a row and label, and ECME's M-steps
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
     # expected number of rows (or whatever `log_joint` has a row for) with each label
     counts: Callable[[Any], FloatArray] = attrgetter("counts")
@@ -82,6 +83,12 @@ def _binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
     return np.column_stack(columns) + np.log(params.weights)
 
 
+def _negative_binomial(X: FloatArray, params: MixtureParams) -> FloatArray:
+    c = params.components
+    columns = [dist.nbinom(r, r / (r + m)).logpmf(X).sum(axis=1) for m, r in zip(c.means, c.sizes, strict=True)]
+    return np.column_stack(columns) + np.log(params.weights)
+
+
 MEANS = np.array([[0.0, 0.0], [2.5, 1.0], [-1.0, 3.0]])
 
 
@@ -103,6 +110,8 @@ def _linkage(X: FloatArray, params: LinkageParams) -> FloatArray:
 
 THREE = np.array([0.5, 0.3, 0.2])
 NIW = f.NormalInverseWishart(mean=np.array([0.5, -0.5]), strength=2.0, scatter=np.diag([3.0, 2.0]), dof=5.0)
+
+EVERY_COUNT = f.DistinctCounts(np.tile(np.arange(300.0), 2), np.array([0, 300, 600]))
 
 CASES = [
     Case(
@@ -153,6 +162,25 @@ CASES = [
         _poisson,
         permute_mixture,
         tolerance=0.4,
+    ),
+    *(
+        Case(
+            name,
+            Mixture(f.NegativeBinomial(tallied)),
+            MixtureParams(
+                THREE,
+                f.NegativeBinomialParams(
+                    np.array([[1.5, 12.0], [8.0, 3.0], [25.0, 35.0]]),
+                    np.array([[1.5, 4.0], [3.0, 2.0], [6.0, 5.0]]),
+                ),
+            ),
+            MixturePrior(2.0, f.GammaRatesPrior(3.0, 5.0, 1.3)),
+            _negative_binomial,
+            permute_mixture,
+            more_is_hidden=True,
+            tolerance=0.8,
+        )
+        for name, tallied in [("negative binomial", None), ("negative binomial, tallied", EVERY_COUNT)]
     ),
     Case(
         "binomial",

@@ -86,6 +86,14 @@ class PriorIgnored(Mixture):
         return super().m_step(stats)
 
 
+class SizesKept(families.NegativeBinomial):
+    """A negative binomial whose sizes are never updated."""
+
+    def maximise(self, stats, prior=None):
+        params = super().maximise(stats, prior)
+        return replace(params, sizes=np.full_like(params.sizes, 2.0))
+
+
 class FavouriteComponent(Mixture):
     """A model that treats component 0 differently."""
 
@@ -132,8 +140,8 @@ class TooCertain(Mixture):
         return iter(())
 
 
-def _wrong(model_class, family=None):
-    case = BY_NAME["gaussian"]
+def _wrong(model_class, family=None, name="gaussian"):
+    case = BY_NAME[name]
     return replace(case, model=model_class(family or case.model.family))
 
 
@@ -147,6 +155,9 @@ def _wrong(model_class, family=None):
         (_wrong(Mixture, OldMeans()), checks.stationary),
         (_wrong(Mixture, OldMeans()), checks.recovery),
         (_wrong(PriorIgnored), checks.stationary),
+        (_wrong(PriorIgnored, name="negative binomial"), checks.stationary),
+        (_wrong(Mixture, SizesKept(), "negative binomial"), checks.stationary),
+        (_wrong(Mixture, SizesKept(), "negative binomial"), checks.recovery),
         (_wrong(FavouriteComponent), checks.permutation),
         (_wrong(FavouriteComponent), checks.recovery),
         (_wrong(FirstLabelAlways), checks.sampled_mean),

@@ -24,6 +24,8 @@ from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
+from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
+from .tally import DistinctCounts
 
 __all__ = [
     "BetaPrior",
@@ -33,12 +35,16 @@ __all__ = [
     "Centres",
     "DiagonalGaussian",
     "DirichletPrior",
+    "DistinctCounts",
     "Family",
     "GammaPrior",
+    "GammaRatesPrior",
     "Gaussian",
     "GaussianParams",
     "Multinomial",
     "MultinomialParams",
+    "NegativeBinomial",
+    "NegativeBinomialParams",
     "NormalInverseWishart",
     "Poisson",
     "PoissonParams",

@@ -81,6 +81,11 @@ class GaussianShape:
     reg_covar: float = 0.0
 
     @property
+    def about_means(self) -> bool:
+        """Components are measured from their own means where the expanded form would lose digits."""
+        return True
+
+    @property
     def prior_type(self) -> type:
         """`NormalInverseWishart`."""
         return NormalInverseWishart
