@@ -257,9 +257,10 @@ def _log_joints(
             some = slice(first, min(first + pack, len(eta)))
             A = _buffer("A", (nb, some.stop - first, K, b))
             if T is not None:
-                np.matmul(eta[some, :, :group], T[:, None, :group], out=A)
-                for g in range(group, p, group):
-                    A += np.matmul(eta[some, :, g : g + group], T[:, None, g : g + group])
+                with np.errstate(invalid="ignore"):  # a weight of zero is -inf here, which some products flag
+                    np.matmul(eta[some, :, :group], T[:, None, :group], out=A)
+                    for g in range(group, p, group):
+                        A += np.matmul(eta[some, :, g : g + group], T[:, None, g : g + group])
             for s, natural in enumerate(naturals[some]):
                 for k, component in natural.special.items():
                     A[:, s, k] = component.log_joint(X)

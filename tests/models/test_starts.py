@@ -172,6 +172,17 @@ def test_a_starved_component_is_named_and_on_request_begun_again(shape):
     assert len(mended.starts_) == 2
 
 
+def test_a_starved_component_is_silent_in_predictions():
+    far = {"means_init": [[9.7], [210.0], [33.0]], "precisions_init": np.ones((3, 1, 1))}
+    with pytest.warns(ConvergenceWarning, match="starved"):
+        starved = GaussianMixture(3, reg_covar=0, max_iter=2000, **far).fit(galaxies())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        r = starved.predict_proba(galaxies())
+    assert (r[:, 1] == 0.0).all()
+    np.testing.assert_allclose(r.sum(axis=1), 1.0)
+
+
 # ------------------------------------------------------------------ the weak prior
 
 
