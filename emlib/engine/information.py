@@ -202,10 +202,9 @@ def observed_information(
     >>> round(known.standard_errors.theta, 4), round(float(known.missing[0]), 4)
     (0.0515, 0.1328)
     """
-    if not (
-        callable(getattr(model, "slopes", None)) and callable(getattr(getattr(model, "family", model), "slopes", None))
-    ):
-        raise TypeError(f"{model!r} has no slopes, so its information cannot be measured.")
+    for part in (model, getattr(model, "family", model)):
+        if not callable(getattr(part, "slopes", None)):
+            raise TypeError(f"{part!r} has no slopes, so its information cannot be measured.")
     coordinates = _inside(model, params)
     here = np.zeros(coordinates.size)
 

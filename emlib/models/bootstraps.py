@@ -355,6 +355,8 @@ def _splits(world: Mixture, rows: Rows, params: MixtureParams, rng: np.random.Ge
     X = rows.X - rows.origin
     spread = X.std(axis=0)
     for k, share in enumerate(responsibilities.T):
+        if not share.sum() > 0:
+            continue  # nobody's component has no halves
         along = (X / np.where(spread > 0, spread, 1.0)) @ rng.standard_normal(rows.d)
         along -= np.average(along, weights=share)
         width = np.sqrt(np.average(along**2, weights=share))

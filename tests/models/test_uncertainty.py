@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import logit
 from scipy.stats import beta, gamma
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -92,6 +93,22 @@ def test_one_component_of_each_kind():
     p = X.sum(axis=0) / X.sum()
     found = standard_errors(MultinomialMixture(1).fit(X), X)
     np.testing.assert_allclose(found.probs[0], np.sqrt(p * (1 - p) / 2000), rtol=1e-6)
+
+
+def test_intervals_are_normal_on_the_scale_that_is_named():
+    X, z = old_faithful(), 1.6448536269514722
+    known = standard_errors(precise().fit(X), X)
+    found, e, at = known.interval(0.9), known, known.estimates
+    odds = known.weights / (at.weights * (1 - at.weights))
+    np.testing.assert_allclose(logit(found.weights), logit(at.weights) + np.outer([-z, z], odds), rtol=1e-9)
+    np.testing.assert_allclose(found.means[1] - at.means, z * e.means)
+    np.testing.assert_allclose(found.covariances[0, :, 0, 1], (at.covariances - z * e.covariances)[:, 0, 1])
+    variance, error = at.covariances[:, 1, 1], e.covariances[:, 1, 1]
+    np.testing.assert_allclose(found.covariances[1, :, 1, 1], variance * np.exp(z * error / variance))
+    X = fetal_lamb()
+    known = standard_errors(PoissonMixture(2, random_state=0).fit(X), X)
+    relative = known.rates / known.estimates.rates
+    np.testing.assert_allclose(known.interval(0.9).rates[0], known.estimates.rates * np.exp(-z * relative))
 
 
 def test_known_weights_have_no_error():
