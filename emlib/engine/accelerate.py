@@ -38,7 +38,7 @@ class Squarem:
     """SQUAREM, scheme S3, of Varadhan & Roland (2008).
 
     With ``r`` the last step but one and ``v`` the change between the last two steps, the
-    proposal is ``x0 + 2 a r + a**2 v`` with step length ``a = |r| / |v|``; ``a = 1`` is the
+    proposal is ``x0 + 2 a r + a**2 v`` (eq. 3.13) with step length ``a = |r| / |v|``; ``a = 1`` is the
     plain EM point. After a jump one plain step settles the fast directions before the next is
     measured. The longest stride allowed grows by 4 each time it was used with success, shrinks
     by 4 after a refusal, and refusals make the next attempt wait 1, 3, 7 steps.

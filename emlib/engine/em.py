@@ -188,7 +188,7 @@ def fit(
         Stop when the *projected remaining* gain of the objective is below this many nats (with
         decided labels, the last gain itself). EM
         converges linearly: with rate r (last step length over the one before) and last gain g,
-        what remains is ``g r**2 / (1 - r**2)``. A small last gain alone proves nothing; neither
+        what remains is ``g r**2 / (1 - r**2)`` (eq. 3.11). A small last gain alone proves nothing; neither
         does a large `tol`, since slow directions show only once the fast ones are done.
     prior : optional
         Pseudo-statistics for the M-step, in the model's own type. The objective then is the

@@ -1,7 +1,7 @@
 """What the likelihood knows at the top of a climb: information, standard errors, the rate of EM.
 
 EM itself gives no standard errors, but its E-step holds all that is needed. By Fisher's identity
-the slope of the log-likelihood (the score) at theta is the slope of the *expected complete-data*
+(eq. 3.7) the slope of the log-likelihood (the score) at theta is the slope of the *expected complete-data*
 log-likelihood there, a few sums over statistics:
 
     score(theta) = d/dtheta' Q(theta' | theta)  at  theta' = theta
@@ -9,7 +9,7 @@ log-likelihood there, a few sums over statistics:
 Its derivative, by central differences, is minus the observed information: two E-steps for each
 free coordinate, on whatever blocks, threads or files the fit itself ran. With the statistics held
 fixed the same derivative is minus the complete-data information, and costs no E-step. Of the two
-Louis' identity makes a third:
+Louis' identity (eq. 3.9) makes a third:
 
     observed = complete - missing,  missing = covariance of the complete-data score given the data
 
@@ -95,7 +95,7 @@ class Information:
     def missing(self) -> FloatArray:
         """Shares of information that are missing (P,), the largest first.
 
-        The eigenvalues of ``1 - complete^-1 observed``: the rates at which EM converges along
+        The eigenvalues of ``1 - complete^-1 observed`` (eq. 3.10): the rates at which EM converges along
         the P directions; the first is the one that is seen in the end.
         """
         if not len(self.score):
@@ -244,7 +244,7 @@ def missing_information(model: Any, data: Any, params: Any, **options: Any) -> f
 
 
 def louis(model: Any, data: Any, params: Any, *, prior: Any = None) -> FloatArray:
-    """The observed information (P, P) by Louis' identity: complete minus missing.
+    """The observed information (P, P) by Louis' identity (eq. 3.9): complete minus missing.
 
     Slow, one small score for every row and label; it needs the rows at hand. It is the check of
     `observed_information`, in the same coordinates.

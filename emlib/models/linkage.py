@@ -72,7 +72,7 @@ class Linkage:
     total: int = 197
 
     def e_step(self, data: Any, params: LinkageParams, latent: Latent = SOFT) -> tuple[LinkageStats, float]:
-        """Split the first cell: each of its offspring is of the kind t/4 with probability t / (2 + t)."""
+        """Split the first cell: each of its offspring is of the kind t/4 with probability t / (2 + t) (eq. 3.2)."""
         y, log_coefficients = _counts(data)
         log_p = _log_cells(params)
         share = log_p[:2, None].copy()
@@ -82,7 +82,7 @@ class Linkage:
         return LinkageStats(np.array([y[0] - hidden, hidden, *y[1:]]), 4 * EPS * log_coefficients), value
 
     def m_step(self, stats: LinkageStats, prior: BetaPrior | None = None) -> LinkageParams:
-        """Of the offspring whose kind depends on t, the part that is t/4."""
+        """Of the offspring whose kind depends on t, the part that is t/4 (eq. 3.2)."""
         successes, failures = _successes_and_failures(stats, prior)
         if not successes + failures > 0:
             raise Degenerate("no offspring depends on theta.")
