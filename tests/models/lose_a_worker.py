@@ -1,10 +1,11 @@
-"""Two fits on a cluster of two worker processes, each of which loses a worker on the way.
+"""A fit on a cluster of two worker processes that loses one of them on the way.
 
 Run by test_big_data.py in a process of its own, for a cluster starts processes that import the main module again:
 
-    python lose_a_worker.py FOLDER
+    python lose_a_worker.py FOLDER inside      # a worker dies in the middle of an E-step
+    python lose_a_worker.py FOLDER between     # between two iterations, with the chunks that it held
 
-FOLDER holds X.npy; there the fitted parameters, and what happened to the workers, are left as `outcome.npz`.
+FOLDER holds X.npy; there the fitted parameters, and what happened to the worker, are left as `outcome.npz`.
 """
 
 from __future__ import annotations
@@ -48,20 +49,20 @@ def table(folder, name, fatal_read=None):
     return da.map_blocks(read, folder, name, fatal_read, chunks=chunks, dtype=float, meta=np.empty((0, 0)))
 
 
-def lose_it_inside_an_e_step(folder):
+def lose_it_inside_an_e_step(folder, client):
     """Chunks are read for every pass; in the fifth E-step one reader dies."""
     fitted = PoissonMixture(2, **START).fit(table(folder, "read", LAST_READ))
     readers = readers_of(folder, "read", FATAL)
     return {
-        "read_rates": fitted.rates_,
-        "read_iterations": fitted.n_iter_,
-        "read_killed": readers[LAST_READ - 1],
-        "read_later": readers[LAST_READ:],
+        "rates": fitted.rates_,
+        "iterations": fitted.n_iter_,
+        "killed": readers[LAST_READ - 1],
+        "later": readers[LAST_READ:],
     }
 
 
 def lose_it_between_iterations(folder, client):
-    """Chunks are held by the workers; between two iterations one of them dies with its half."""
+    """Chunks are held by the workers; after the third iteration one of them dies with its share."""
     from distributed import wait
 
     X = table(folder, "held").persist()
@@ -74,32 +75,28 @@ def lose_it_between_iterations(folder, client):
         if step.n_iter == 3:
             os.kill(pids[victim], signal.SIGKILL)
 
-    seen = survey(X)
     start = MixtureParams(np.array(START["weights_init"]), families.PoissonParams(np.array(START["rates_init"])))
-    chunks = lay_out(X, np.zeros(2), seen)
+    chunks = lay_out(X, np.zeros(2), survey(X))
     fit = em.fit(Mixture(families.Poisson()), chunks, start, tol=START["tol"], callback=kill)
-    after = [len(readers_of(folder, "held", chunk)) for chunk in range(CHUNKS)]
     return {
-        "held_rates": fit.params.components.rates,
-        "held_iterations": fit.n_iter,
-        "held_killed": pids[victim],
-        "held_before": before,
-        "held_after": after,
+        "rates": fit.params.components.rates,
+        "iterations": fit.n_iter,
+        "killed": pids[victim],
+        "before": before,
+        "after": [len(readers_of(folder, "held", chunk)) for chunk in range(CHUNKS)],
     }
 
 
-def main(folder):
+def main(folder, when):
     from distributed import Client, LocalCluster
 
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=folder) as cluster,
-        Client(cluster) as client,
-    ):
-        outcome = lose_it_inside_an_e_step(folder)
-        client.wait_for_workers(2)
-        outcome |= lose_it_between_iterations(folder, client)
-    np.savez(folder / "outcome.npz", client=os.getpid(), **outcome)
+    lose = {"inside": lose_it_inside_an_e_step, "between": lose_it_between_iterations}[when]
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=folder)
+    client = Client(cluster)
+    np.savez(folder / "outcome.npz", client=os.getpid(), **lose(folder, client))
+    sys.stderr.flush()
+    os._exit(0)  # not politely: the cluster may be busy for long with replacing the dead
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -504,34 +504,39 @@ def test_more_rows_than_blocks_in_memory(monkeypatch):
 # ------------------------------------------------------------------ a cluster that loses workers
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_lost_worker_costs_time_only(tmp_path):
+def fit_that_loses_a_worker(folder, when):
+    """What is left of a fit in a process of its own (`lose_a_worker`), beside the same fit in memory."""
     pytest.importorskip("distributed", reason="distributed is not installed (pip install 'emlib[distributed]')")
     X = counts(4000)[:, :2]
-    np.save(tmp_path / "X.npy", X)
-    script = [sys.executable, lose_a_worker.__file__, str(tmp_path)]
+    np.save(folder / "X.npy", X)
+    script = [sys.executable, lose_a_worker.__file__, str(folder), when]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(script, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr
-    outcome = np.load(tmp_path / "outcome.npz")
+    outcome = np.load(folder / "outcome.npz")
     expected = PoissonMixture(2, **lose_a_worker.START).fit(X)
-    assert expected.n_iter_ > 10
+    assert outcome["iterations"] == expected.n_iter_ > 10
+    assert outcome["killed"] != outcome["client"]
+    np.testing.assert_allclose(outcome["rates"], expected.rates_, rtol=0, atol=1e-10)
+    return outcome
 
-    # A worker died with the chunk in its hands, in the fifth of many E-steps, and another one went on.
-    dead = outcome["read_killed"]
-    assert dead != outcome["client"]
-    assert dead not in outcome["read_later"]
-    assert len(outcome["read_later"]) > 5
-    np.testing.assert_allclose(outcome["read_rates"], expected.rates_, rtol=0, atol=1e-10)
-    assert outcome["read_iterations"] == expected.n_iter_
 
-    # A worker died with the chunks that it held; these, and only since then, were read again.
-    assert outcome["held_killed"] != outcome["client"]
-    assert (outcome["held_before"] == 1).all()
-    assert (outcome["held_after"] > 1).any()
-    np.testing.assert_allclose(outcome["held_rates"], expected.rates_, rtol=0, atol=1e-10)
-    assert outcome["held_iterations"] == expected.n_iter_
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_worker_lost_inside_an_e_step_costs_time_only(tmp_path):
+    """It dies with a chunk in its hands, in the fifth of many E-steps; the other goes on."""
+    outcome = fit_that_loses_a_worker(tmp_path, "inside")
+    assert len(outcome["later"]) > 5
+    assert outcome["killed"] not in outcome["later"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_worker_lost_with_its_chunks_costs_time_only(tmp_path):
+    """What it held, and only that, is read again."""
+    outcome = fit_that_loses_a_worker(tmp_path, "between")
+    assert (outcome["before"] == 1).all()
+    assert (outcome["after"] > 1).any()
 
 
 def test_what_needs_all_rows_at_once_and_what_does_not(da):

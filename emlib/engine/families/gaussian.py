@@ -15,6 +15,7 @@ from ..kernel import Special, Statistics, upper
 from ..latent import FloatArray
 from .base import counts_of
 
+POINT = 1e31  # condition of a component narrower than the rounding of the numbers it describes
 LOST = 1e-13  # what a sum of squares may still be worth after its larger part was subtracted
 UNSAFE = 1e5  # condition beyond which the expanded quadratic form loses more than 11 digits
 
@@ -315,6 +316,14 @@ def reach(rows: Rows, means: FloatArray) -> FloatArray:
     (A single row to be predicted may lie at the origin of its own; the means still lie far.)
     """
     return np.maximum(rows.scale, np.abs(means))
+
+
+def no_point(condition: FloatArray) -> FloatArray:
+    """The conditions, if no component is a point: narrower than rounding, it could only become narrower still."""
+    points = np.flatnonzero(condition > POINT)
+    if len(points):
+        raise Degenerate(f"component {points[0]} has collapsed: its width is below the rounding of the data.")
+    return condition
 
 
 def noise_of(

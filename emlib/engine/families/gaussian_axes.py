@@ -8,7 +8,7 @@ from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, filled
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, resolved, split
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, no_point, noise_of, positive, reach, resolved, split
 
 
 class DiagonalGaussian(GaussianShape):
@@ -33,7 +33,7 @@ class DiagonalGaussian(GaussianShape):
         """Natural parameters from precisions (K, d)."""
         d = means.shape[1]
         constant = log_weights - 0.5 * (d * LOG_2PI - np.log(precision).sum(axis=1))
-        condition = np.einsum("kd,kd->k", precision, reach(rows, means) ** 2)
+        condition = no_point(np.einsum("kd,kd->k", precision, reach(rows, means) ** 2))
         special: dict[int, Special] = {
             int(k): WhitenedAxes(means[k], precision[k], float(constant[k]), self)
             for k in np.flatnonzero(~(condition <= UNSAFE))

@@ -13,6 +13,7 @@ from .gaussian import (
     GaussianParams,
     GaussianShape,
     along_axes,
+    no_point,
     noise_of,
     reach,
     resolved,
@@ -56,7 +57,7 @@ class Gaussian(GaussianShape):
         constant = log_weights - 0.5 * (d * LOG_2PI + log_det)
 
         far = reach(rows, means)
-        condition = np.einsum("kij,ki,kj->k", np.abs(precision), far, far)
+        condition = no_point(np.einsum("kij,ki,kj->k", np.abs(precision), far, far))
         unsafe = range(K) if d > LARGE else np.flatnonzero(~(condition <= UNSAFE))
         special: dict[int, Special] = {int(k): Whitened(means[k], W[k], float(constant[k])) for k in unsafe}
 
