@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import as_rows
-from .families import Family
-from .families.base import NO_EVIDENCE, counts_of
+from .families import Family, IndependentNormalInverseWishart
+from .families.base import NO_EVIDENCE, counts_of, dirichlet
 from .kernel import Shares, Statistics, best_label, expect, expect_many, moments, posterior
 from .latent import SOFT, FloatArray, Latent
 from .parameters import joined, parted
@@ -82,7 +82,7 @@ class Mixture:
     def e_step(self, data: Any, params: MixtureParams, latent: Latent = SOFT) -> tuple[Statistics, float]:
         """Responsibilities (eq. 2.5), summed into statistics; the log-likelihood (eq. 2.2)."""
         rows = as_rows(data)
-        natural = self.family.natural(params.components, _log_weights(params), rows)
+        natural = self.family.natural(params.components, log_weights_of(params), rows)
         return expect(rows, self.family, natural, latent)
 
     def e_steps(
@@ -92,9 +92,9 @@ class Mixture:
         rows = as_rows(data)
         if self.family.separate:  # one long list of components is as good as many short ones, and faster
             listed = joined(points)
-            naturals = self.family.natural(listed.components, _log_weights(listed), rows).split(len(points[0].weights))
+            naturals = self.family.natural(listed.components, log_weights_of(listed), rows).split(len(points[0].weights))
         else:
-            naturals = [self.family.natural(p.components, _log_weights(p), rows) for p in points]
+            naturals = [self.family.natural(p.components, log_weights_of(p), rows) for p in points]
         return expect_many(rows, self.family, naturals, latent)
 
     def m_step(self, stats: Statistics, prior: MixturePrior | None = None) -> MixtureParams:
@@ -118,12 +118,39 @@ class Mixture:
             weights = np.broadcast_to(self.fixed_weights, counts.shape)
         return [MixtureParams(w, own) for w, own in zip(weights, components, strict=True)]
 
-    def draw(self, stats: Statistics, prior: MixturePrior, rng: np.random.Generator) -> MixtureParams:
-        """Weights from their Dirichlet, components from their family's posterior."""
-        components = self.family.draw(stats, prior.components, rng)
+    def draw(
+        self,
+        stats: Statistics,
+        prior: MixturePrior,
+        rng: np.random.Generator,
+        current: MixtureParams | None = None,
+    ) -> MixtureParams:
+        """Weights from their Dirichlet, components from their family's posterior.
+
+        Priors that are conjugate only in turn (`IndependentNormalInverseWishart`) need the `current` parameters.
+        """
+        components = self.draw_components(stats, prior, rng, current)
         if self.fixed_weights is not None:
             return MixtureParams(self.fixed_weights, components)
-        return MixtureParams(rng.dirichlet(stats.counts + np.asarray(prior.weights)), components)
+        return MixtureParams(dirichlet(stats.counts + np.asarray(prior.weights), rng), components)
+
+    def draw_components(
+        self, stats: Statistics, prior: MixturePrior, rng: np.random.Generator, current: MixtureParams | None = None
+    ) -> Any:
+        """The components alone; `stats` may list those of several mixtures (`engine.ensemble`)."""
+        family: Any = self.family
+        if current is not None and isinstance(prior.components, IndependentNormalInverseWishart):
+            return family.draw(stats, prior.components, rng, current.components)
+        return family.draw(stats, prior.components, rng)
+
+    def draw_prior(self, prior: MixturePrior, K: int, d: int, rng: np.random.Generator) -> MixtureParams:
+        """K components of d columns, drawn from the prior."""
+        family: Any = self.family
+        components = family.draw_prior(prior.components, K, d, rng)
+        if self.fixed_weights is not None:
+            return MixtureParams(self.fixed_weights, components)
+        alpha = np.broadcast_to(np.asarray(prior.weights, dtype=float), (K,))
+        return MixtureParams(dirichlet(alpha, rng), components)
 
     def log_prior(self, params: MixtureParams, prior: MixturePrior) -> float:
         """Log prior density up to a constant."""
@@ -148,13 +175,13 @@ class Mixture:
     def posterior(self, data: Any, params: MixtureParams) -> tuple[FloatArray, FloatArray]:
         """Responsibilities (n, K) and log density (n,) of every row."""
         rows = as_rows(data)
-        natural = self.family.natural(params.components, _log_weights(params), rows)
+        natural = self.family.natural(params.components, log_weights_of(params), rows)
         return posterior(rows, self.family, natural)
 
     def labels(self, data: Any, params: MixtureParams) -> NDArray[np.intp]:
         """The most probable component of every row (n,)."""
         rows = as_rows(data)
-        return best_label(rows, self.family, self.family.natural(params.components, _log_weights(params), rows))
+        return best_label(rows, self.family, self.family.natural(params.components, log_weights_of(params), rows))
 
     def from_responsibilities(self, data: Any, responsibilities: Shares, K: int) -> MixtureParams:
         """The M-step for responsibilities (n, K) that are given: a start from labels."""
@@ -199,6 +226,7 @@ class Mixture:
         return all((np.abs(a[i] - a[j]) <= 1e-9 * np.abs(a).max(axis=0)).all() for a in arrays)
 
 
-def _log_weights(params: MixtureParams) -> FloatArray:
+def log_weights_of(params: MixtureParams) -> FloatArray:
+    """Logarithms of the weights; that of zero is minus infinity."""
     with np.errstate(divide="ignore"):  # a weight of zero is allowed
         return np.asarray(np.log(params.weights), dtype=float)

@@ -23,6 +23,7 @@ from .counts import (
 from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
+from .gaussian_independent import IndependentNormalInverseWishart
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "GammaPrior",
     "Gaussian",
     "GaussianParams",
+    "IndependentNormalInverseWishart",
     "Multinomial",
     "MultinomialParams",
     "NormalInverseWishart",

@@ -8,7 +8,16 @@ from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, NO_EVIDENCE, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split
+from .gaussian import (
+    UNSAFE,
+    GaussianParams,
+    GaussianShape,
+    log_volume_of_variances,
+    noise_of,
+    positive,
+    reach,
+    split,
+)
 
 
 class DiagonalGaussian(GaussianShape):
@@ -91,6 +100,12 @@ class DiagonalGaussian(GaussianShape):
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
         return scatter / rng.chisquare(np.broadcast_to(dof, scatter.shape))
 
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances[:, :, None] * np.eye(d)
+
+    def _log_volume(self, scatter: FloatArray, dof: FloatArray) -> FloatArray:
+        return log_volume_of_variances(scatter, dof).sum(axis=1)
+
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         return np.sqrt(params.covariances[labels]) * rng.standard_normal((len(labels), params.means.shape[1]))
 
@@ -146,6 +161,12 @@ class SphericalGaussian(DiagonalGaussian):
 
     def _none_if_starved(self, scatter: FloatArray, N: FloatArray) -> FloatArray:
         return scatter * (N > 0)
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances[:, None, None] * np.eye(d)
+
+    def _log_volume(self, scatter: FloatArray, dof: FloatArray) -> FloatArray:
+        return log_volume_of_variances(scatter, dof)
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         sd = np.sqrt(params.covariances[labels])[:, None]

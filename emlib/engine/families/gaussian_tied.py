@@ -8,9 +8,10 @@ from ..blocks import Rows
 from ..kernel import Natural, Statistics, Whitened, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, Linear, counts_of, with_starved
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split, whitener, wishart
+from .gaussian import UNSAFE, GaussianParams, GaussianShape, noise_of, positive, reach, split, whitener
 from .gaussian_axes import SphericalGaussian
 from .gaussian_full import Gaussian
+from .gaussian_independent import inverse_wishart
 
 
 class TiedGaussian(Linear, GaussianShape):
@@ -85,7 +86,10 @@ class TiedGaussian(Linear, GaussianShape):
         return Gaussian()._against(covariances[None], scatter[None])
 
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
-        return wishart(scatter, float(dof), rng)
+        return inverse_wishart(scatter[None], np.atleast_1d(dof), rng)[0]
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         chol = np.linalg.cholesky(params.covariances)
@@ -164,6 +168,9 @@ class TiedSphericalGaussian(Linear, GaussianShape):
 
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
         return np.asarray(scatter / rng.chisquare(float(dof)))
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances * np.eye(d)
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         return np.sqrt(params.covariances) * rng.standard_normal((len(labels), params.means.shape[1]))
