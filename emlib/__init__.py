@@ -25,6 +25,7 @@ _HOMES = {
     "BernoulliMixture": "emlib.models.count_mixtures",
     "MultinomialMixture": "emlib.models.count_mixtures",
     "KMeans": "emlib.models.kmeans",
+    "GibbsSampler": "emlib.models.gibbs",
     "select_n_components": "emlib.models.selection",
 }
 _ROOMS = ("data", "engine", "models")
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
+    from .models.gibbs import GibbsSampler as GibbsSampler
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.selection import select_n_components as select_n_components

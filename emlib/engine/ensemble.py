@@ -267,5 +267,5 @@ def _leaves(part: Any) -> list[tuple[str, FloatArray]]:
 
 def _repeated(components: Any, S: int) -> Any:
     """A prior for S lists of K components, where it says something else of each of the K."""
-    mean = getattr(components, "mean", None)
+    mean: Any = getattr(components, "mean", 0.0)
     return components if np.ndim(mean) < 2 else replace(components, mean=np.tile(mean, (S, 1)))

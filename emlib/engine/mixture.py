@@ -92,7 +92,9 @@ class Mixture:
         rows = as_rows(data)
         if self.family.separate:  # one long list of components is as good as many short ones, and faster
             listed = joined(points)
-            naturals = self.family.natural(listed.components, log_weights_of(listed), rows).split(len(points[0].weights))
+            naturals = self.family.natural(listed.components, log_weights_of(listed), rows).split(
+                len(points[0].weights)
+            )
         else:
             naturals = [self.family.natural(p.components, log_weights_of(p), rows) for p in points]
         return expect_many(rows, self.family, naturals, latent)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from .blocks import one_blas_thread
 from .em import Degenerate
 from .ensemble import Ensemble, ensemble
-from .latent import FloatArray, sampled
+from .latent import FloatArray, Latent, sampled
 from .progress import progress_bar
 
 Update = Literal["draw", "maximise", "collapsed"]
@@ -144,7 +144,8 @@ def sample(
 
 def _levels(temperatures: Sequence[float]) -> FloatArray:
     levels = np.asarray(temperatures, dtype=float)
-    if levels.ndim != 1 or not len(levels) or levels[0] != 1.0 or not (np.diff(levels) > 0).all():
+    fine = levels.ndim == 1 and len(levels) and levels[0] == 1.0 and np.isfinite(levels).all()
+    if not (fine and (np.diff(levels) > 0).all()):
         raise ValueError(f"temperatures is {temperatures!r}; it must begin at 1 and rise.")
     return levels
 
@@ -155,10 +156,16 @@ def _expect(
     """One E-step of all chains: blocks on their own streams, added in their order."""
     latent = sampled(rng)
     if len(blocks) == 1:
-        return chains.expect(blocks[0], params, latent)
+        return _expect_block(chains, params, blocks[0], latent)
     run = map if executor is None else executor.map
-    parts = list(run(lambda block, own: chains.expect(block, params, own), blocks, latent.split(len(blocks))))
+    work = functools.partial(_expect_block, chains, params)
+    parts = list(run(work, blocks, latent.split(len(blocks))))
     return functools.reduce(operator.add, (stats for stats, _ in parts)), np.sum([v for _, v in parts], axis=0)
+
+
+def _expect_block(chains: Ensemble, params: Any, block: Any, latent: Latent) -> tuple[Any, FloatArray]:
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # log weights of zero, as in em
+        return chains.expect(block, params, latent)
 
 
 def _keep(found: dict[str, FloatArray], numbers: dict[str, FloatArray], sweep: int, draws: int) -> None:

@@ -208,9 +208,7 @@ class GaussianShape:
         share = prior.strength / (N + prior.strength)
         return np.asarray(volume - of_prior + 0.5 * d * (np.log(share) - N * LOG_PI), dtype=float)
 
-    def log_prior(
-        self, params: GaussianParams, prior: NormalInverseWishart | IndependentNormalInverseWishart
-    ) -> float:
+    def log_prior(self, params: GaussianParams, prior: NormalInverseWishart | IndependentNormalInverseWishart) -> float:
         """See `Family.log_prior`."""
         K, d = params.means.shape
         if isinstance(prior, IndependentNormalInverseWishart):

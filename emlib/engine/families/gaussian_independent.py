@@ -43,7 +43,7 @@ class IndependentNormalInverseWishart:
         if np.shape(self.mean)[-1:] != (d,) or {np.shape(self.covariance), np.shape(self.scatter)} != {(d, d)}:
             raise ValueError(
                 f"prior has a mean of shape {np.shape(self.mean)}, a covariance of shape {np.shape(self.covariance)} "
-                f"and a scatter of shape {np.shape(self.scatter)}; data of {d} columns need ({d},) and twice ({d}, {d})."
+                f"and a scatter of shape {np.shape(self.scatter)}; {d} columns need ({d},) and twice ({d}, {d})."
             )
         if not self.dof > d - 1:
             raise ValueError(f"prior has dof {self.dof!r}; it must be above {d - 1}.")
