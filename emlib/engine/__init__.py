@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["accelerate", "blocks", "em", "families", "kernel", "latent", "mixture", "parameters"]
+__all__ = ["accelerate", "blocks", "em", "ensemble", "families", "kernel", "latent", "mixture", "parameters", "wander"]
 
 
 def __getattr__(name: str) -> Any:

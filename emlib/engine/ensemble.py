@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import BLOCK_ROWS, Rows
+from .blocks import BLOCK_ROWS, as_rows
 from .families.base import counts_of, dirichlet
 from .kernel import Heat, Natural, Statistics, expect_listed
 from .latent import SOFT, FloatArray, Latent
@@ -93,8 +93,9 @@ class Listed:
             np.stack([start.weights for start in self.starts]), joined([start.components for start in self.starts])
         )
 
-    def expect(self, block: Rows, params: MixtureParams, latent: Latent) -> tuple[Statistics, FloatArray]:
+    def expect(self, block: Any, params: MixtureParams, latent: Latent) -> tuple[Statistics, FloatArray]:
         """See `Ensemble`."""
+        block = as_rows(block)
         log_weights, heat = log_weights_of(params), None
         if self.hot:  # weights are not tempered: if they were, the hot chains would all prefer equal components
             log_weights, heat = np.zeros_like(log_weights), Heat(self.inverse, log_weights)
@@ -164,8 +165,9 @@ class Collapsed(Listed):
         self.pairs = _repeated(prior.components, 2 * self.S)
         self.columns = 0
 
-    def expect(self, block: Rows, params: MixtureParams, latent: Latent) -> tuple[Statistics, FloatArray]:
+    def expect(self, block: Any, params: MixtureParams, latent: Latent) -> tuple[Statistics, FloatArray]:
         """See `Ensemble`: the labels are swept, whatever the parameters; these are only evaluated."""
+        block = as_rows(block)
         if block._whole > BLOCK_ROWS:
             raise ValueError(f"the collapsed sampler visits rows one by one; more than {BLOCK_ROWS} are too many.")
         assert latent.rng is not None
@@ -179,7 +181,7 @@ class Collapsed(Listed):
         about = np.zeros((self.S * self.K, block.d))
         return Statistics(totals.reshape(self.S * self.K, -1), about, self.model.family.shared(block)), values
 
-    def _first_labels(self, block: Rows, params: MixtureParams, rng: np.random.Generator) -> NDArray[np.intp]:
+    def _first_labels(self, block: Any, params: MixtureParams, rng: np.random.Generator) -> NDArray[np.intp]:
         labels = np.empty((self.S, len(block)), dtype=np.intp)
         for s, start in enumerate(self.starts):
             shares = self.model.posterior(block, start)[0].cumsum(axis=1)

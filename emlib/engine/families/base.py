@@ -118,7 +118,7 @@ def dirichlet(concentration: FloatArray, rng: np.random.Generator) -> FloatArray
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> dirichlet(np.tile([1.0, 3.0], (4000, 1)), rng).mean(axis=0).round(2).tolist()
+    >>> dirichlet(np.tile([1.0, 3.0], (40_000, 1)), rng).mean(axis=0).round(2).tolist()
     [0.25, 0.75]
     >>> bool(np.isfinite(dirichlet(np.full((1000, 2), 1e-4), rng)).all())
     True

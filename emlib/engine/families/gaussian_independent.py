@@ -102,7 +102,7 @@ def inverse_wishart(scatter: FloatArray, dof: FloatArray, rng: np.random.Generat
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> draws = inverse_wishart(np.tile(np.diag([3.0, 6.0]), (4000, 1, 1)), np.full(4000, 6.0), rng)
+    >>> draws = inverse_wishart(np.tile(np.diag([7.0, 14.0]), (9000, 1, 1)), np.full(9000, 10.0), rng)
     >>> draws.mean(axis=0).round(1).tolist()  # scatter / (dof - d - 1)
     [[1.0, 0.0], [0.0, 2.0]]
     """
