@@ -400,7 +400,7 @@ def test_geweke_in_short():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "prior"),
-    [(WrongDof(), CONJUGATE), (ForgottenPrior(), CONJUGATE), (AllAtOnce(), TURNS)],
+    [(WrongDof(), CONJUGATE), (ForgottenPrior(), CONJUGATE)],
     ids=lambda x: type(x).__name__,
 )
 def test_geweke_rejects(family, prior):
