@@ -27,6 +27,7 @@ _HOMES = {
     "MultinomialMixture": "emlib.models.count_mixtures",
     "KMeans": "emlib.models.kmeans",
     "decision_boundary": "emlib.models.boundary",
+    "GibbsSampler": "emlib.models.gibbs",
     "select_n_components": "emlib.models.selection",
     "standard_errors": "emlib.models.uncertainty",
     "bootstrap": "emlib.models.bootstraps",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
+    from .models.gibbs import GibbsSampler as GibbsSampler
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.selection import select_n_components as select_n_components

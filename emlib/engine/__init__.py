@@ -11,12 +11,14 @@ __all__ = [
     "chunks",
     "coordinates",
     "em",
+    "ensemble",
     "families",
     "information",
     "kernel",
     "latent",
     "mixture",
     "parameters",
+    "wander",
 ]
 
 

@@ -67,8 +67,11 @@ class Model(Protocol[Data, Params, Stats]):
         """The parameters that maximise; a prior adds its pseudo-statistics first."""
         ...
 
-    def draw(self, stats: Stats, prior: Any, rng: np.random.Generator) -> Params:
-        """Parameters drawn from their posterior given complete-data statistics."""
+    def draw(self, stats: Stats, prior: Any, rng: np.random.Generator, current: Params | None = None) -> Params:
+        """Parameters drawn from their posterior given complete-data statistics.
+
+        Where some can be drawn only given the others, these are taken from the `current` parameters.
+        """
         ...
 
     def log_prior(self, params: Params, prior: Any) -> float:

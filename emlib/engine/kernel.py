@@ -236,34 +236,36 @@ def _featured(rows: Rows, family: Features, piece: int, batch: int) -> Iterator[
 
 
 def _log_joints(
-    rows: Rows, family: Features, naturals: Sequence[Natural]
+    rows: Rows, family: Features, natural: Natural, S: int
 ) -> Iterator[tuple[slice, FloatArray, FloatArray | None, FloatArray]]:
-    """Which of `naturals`, pieces of data X, of features T (None if nothing uses them), of log joints A.
+    """Which of S mixtures (listed in `natural`), pieces of data X, of features T (None if unused), of log joints A.
 
-    A is (batch, climbs, K, rows): features are made once and multiplied by all climbs' parameters.
+    A is (batch, mixtures, K, rows): features are made once and multiplied by all mixtures' parameters.
     """
-    K, p = naturals[0].eta.shape
+    K, p = len(natural.eta) // S, natural.eta.shape[1]
     piece, batch, group = plan(len(rows), K, p)
-    if len(naturals) > 1:  # features are reused at once by all climbs, so short pieces that stay in cache are best
+    if S > 1:  # features are reused at once by all mixtures, so short pieces that stay in cache are best
         piece, batch = min(piece, TOGETHER_ROWS), 1
-    eta = np.stack([natural.eta for natural in naturals])
-    for s, natural in enumerate(naturals):
-        eta[s, list(natural.special)] = 0.0  # not used, and too large to multiply
-    expanded = any(len(natural.special) < K for natural in naturals)
+    eta = natural.eta.reshape(S, K, p)
+    if natural.special:
+        eta = eta.copy()
+        for j in natural.special:
+            eta[j // K, j % K] = 0.0  # not used, and too large to multiply
+    expanded = len(natural.special) < S * K
     for X, T in _featured(rows, family, piece, batch) if expanded else ((X, None) for X in rows.pieces(piece, batch)):
         nb, _, b = X.shape
         pack = max(1, TOGETHER // (nb * K * b))
-        for first in range(0, len(eta), pack):
-            some = slice(first, min(first + pack, len(eta)))
+        for first in range(0, S, pack):
+            some = slice(first, min(first + pack, S))
             A = _buffer("A", (nb, some.stop - first, K, b))
             if T is not None:
                 with np.errstate(invalid="ignore"):  # a weight of zero is -inf here, which some products flag
                     np.matmul(eta[some, :, :group], T[:, None, :group], out=A)
                     for g in range(group, p, group):
                         A += np.matmul(eta[some, :, g : g + group], T[:, None, g : g + group])
-            for s, natural in enumerate(naturals[some]):
-                for k, component in natural.special.items():
-                    A[:, s, k] = component.log_joint(X)
+            for j, component in natural.special.items():
+                if some.start <= j // K < some.stop:
+                    A[:, j // K - first, j % K] = component.log_joint(X)
             yield some, X, T, A
 
 
@@ -294,37 +296,109 @@ def expect(rows: Rows, family: Features, natural: Natural, latent: Latent = SOFT
 def expect_many(
     rows: Rows, family: Features, naturals: Sequence[Natural], latent: Latent = SOFT
 ) -> list[tuple[Statistics, float]]:
-    """The same at several parameters: many starts, or many chains, over features made once."""
-    S, (K, p) = len(naturals), naturals[0].eta.shape
-    totals, values = np.zeros((S, p, K)), np.zeros(S)
-    special: list[dict[int, FloatArray]] = [{} for _ in naturals]
-    for some, X, T, A in _log_joints(rows, family, naturals):
-        values[some] += assign(A, latent).sum(axis=0)
-        if T is not None:
-            totals[some] += np.matmul(T[:, None], A.swapaxes(2, 3)).sum(axis=0)
-        for s, natural in enumerate(naturals[some]):
-            own = special[some.start + s]
-            for k, component in natural.special.items():
-                own[k] = own.get(k, 0.0) + component.totals(X, A[:, s, k], latent.rng)
-    parts = zip(naturals, totals.swapaxes(1, 2), special, values, strict=True)
-    return [
-        (_collected(rows, family, natural, t, own), float(value) + natural.base_total)
-        for natural, t, own, value in parts
-    ]
+    """The same at several parameters: many starts, over features made once."""
+    S, K = len(naturals), len(naturals[0].eta)
+    special = {s * K + k: own for s, natural in enumerate(naturals) for k, own in natural.special.items()}
+    listed = Natural(np.concatenate([natural.eta for natural in naturals]), special)
+    totals, (values,), found = _sums(rows, family, listed, S, latent)
+    results = []
+    for s, natural in enumerate(naturals):
+        own = {k: found[s * K + k] for k in natural.special}
+        about = {k: component.mean for k, component in natural.special.items()}
+        noise = float(np.max(natural.noise)) * len(rows) + 4 * EPS * abs(natural.base_total)
+        stats = _collected(rows, family, totals[s], own, about, noise)
+        results.append((stats, float(values[s]) + natural.base_total))
+    return results
 
 
 def _collected(
-    rows: Rows, family: Features, natural: Natural, totals: FloatArray, special: dict[int, FloatArray]
+    rows: Rows,
+    family: Features,
+    totals: FloatArray,
+    special: Mapping[int, FloatArray],
+    about: Mapping[int, FloatArray],
+    noise: float = 0.0,
 ) -> Statistics:
-    """Totals of the expanded form, with those taken from differences put in their place."""
-    K = len(natural.eta)
-    totals, about = np.ascontiguousarray(totals), np.zeros((K, rows.d))
-    if len(special) == K:  # all from differences: their statistics may have a length of their own
-        totals = np.stack([special[k] for k in range(K)])
-    for k, component in natural.special.items():
-        totals[k], about[k] = special[k], component.mean
-    noise = float(np.max(natural.noise)) * len(rows) + 4 * EPS * abs(natural.base_total)
-    return Statistics(totals, about, family.shared(rows), noise)
+    """Totals (K, p) of the expanded form, with those taken from differences put in their place."""
+    points = np.zeros((len(totals), rows.d))
+    if len(special) == len(totals):  # all from differences: their statistics may have a length of their own
+        totals = np.stack([special[k] for k in range(len(totals))])
+    for k, point in about.items():
+        totals[k], points[k] = special[k], point
+    return Statistics(totals, points, family.shared(rows), noise)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """How much less the data count for each of S mixtures than they should.
+
+    Attributes
+    ----------
+    inverse : array (S,)
+        One over the temperature, the power to which the density of every row is raised.
+    log_weights : array (S, K)
+        Log weights, which are not tempered and so are not part of the natural parameters.
+    """
+
+    inverse: FloatArray
+    log_weights: FloatArray
+
+
+def expect_listed(
+    rows: Rows, family: Features, natural: Natural, S: int, latent: Latent = SOFT, heat: Heat | None = None
+) -> tuple[Statistics, FloatArray]:
+    """The same for S mixtures whose components are one long list, which stays one: many chains.
+
+    Returns
+    -------
+    Statistics
+        Of all components, (S K, p); rows are counted in full at every temperature.
+    array (1, S) or (2, S)
+        The objectives, without the base measure. Under `heat` also the summed log densities of the rows in the
+        components to which they were assigned.
+    """
+    totals, values, special = _sums(rows, family, natural, S, latent, heat)
+    about = {j: component.mean for j, component in natural.special.items()}
+    return _collected(rows, family, totals.reshape(-1, totals.shape[2]), special, about), values
+
+
+def _sums(
+    rows: Rows, family: Features, natural: Natural, S: int, latent: Latent, heat: Heat | None = None
+) -> tuple[FloatArray, FloatArray, dict[int, FloatArray]]:
+    """One pass over the rows: totals (S, K, p), objectives (1 or 2, S), and what is taken from differences."""
+    K, p = len(natural.eta) // S, natural.eta.shape[1]
+    totals, values = np.zeros((S, p, K)), np.zeros((1 if heat is None else 2, S))
+    special: dict[int, FloatArray] = {}
+    for some, X, T, A in _log_joints(rows, family, natural, S):
+        if heat is not None:
+            plain = A.copy()
+            A *= heat.inverse[some, None, None]
+            A += heat.log_weights[some, :, None]
+        values[0, some] += assign(A, latent).sum(axis=0)
+        if heat is not None:
+            values[1, some] += np.einsum("nskb,nskb->s", plain, A)
+        if T is not None:
+            totals[some] += np.matmul(T[:, None], A.swapaxes(2, 3)).sum(axis=0)
+        for j, component in natural.special.items():
+            if some.start <= j // K < some.stop:
+                own = component.totals(X, A[:, j // K - some.start, j % K], latent.rng)
+                special[j] = special.get(j, 0.0) + own
+    return np.ascontiguousarray(totals.swapaxes(1, 2)), values, special
+
+
+def log_joints(rows: Rows, family: Features, natural: Natural, S: int) -> FloatArray:
+    """Log joint densities (S, n, K) under S mixtures whose components are one long list, base measure included."""
+    K = len(natural.eta) // S
+    found = np.empty((S, len(rows), K))
+    done = np.zeros(S, dtype=int)
+    for some, X, _, A in _log_joints(rows, family, natural, S):
+        joint = A.transpose(1, 0, 3, 2).reshape(A.shape[1], -1, K)
+        if natural.base is not None:
+            joint = joint + natural.base(X).reshape(-1, 1)
+        i = done[some.start]
+        found[some, i : i + joint.shape[1]] = joint
+        done[some] += joint.shape[1]
+    return found
 
 
 def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArray, FloatArray]:
@@ -332,7 +406,7 @@ def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArra
     K = len(natural.eta)
     responsibilities, log_density = np.empty((len(rows), K)), np.empty(len(rows))
     i = 0
-    for _, X, _, A in _log_joints(rows, family, [natural]):
+    for _, X, _, A in _log_joints(rows, family, natural, 1):
         joint = A[:, 0].swapaxes(1, 2).reshape(-1, K)
         part = slice(i, i + len(joint))
         top = joint.max(axis=1, keepdims=True)
@@ -348,7 +422,7 @@ def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArra
 
 def best_label(rows: Rows, family: Features, natural: Natural) -> NDArray[np.intp]:
     """The most probable component of every row (n,)."""
-    labels = [A[:, 0].argmax(axis=1).ravel() for *_, A in _log_joints(rows, family, [natural])]
+    labels = [A[:, 0].argmax(axis=1).ravel() for *_, A in _log_joints(rows, family, natural, 1)]
     return np.concatenate(labels)
 
 

@@ -138,19 +138,29 @@ def assign(log_joint: FloatArray, latent: Latent = SOFT) -> FloatArray:
     A -= top
     np.maximum(A, SMALLEST_EXPONENT, out=A)
     np.exp(A, out=A)
-    total = A.sum(axis=-2, keepdims=True)
-    A *= 1.0 / total
-    value = (top + np.log(total)).sum(axis=(-2, -1))
     if latent.rng is not None:
-        _draw_labels(A, latent.rng)
+        total = _draw_labels(A, latent.rng)
+    else:
+        total = A.sum(axis=-2, keepdims=True)
+        A *= 1.0 / total
+    value = (top + np.log(total)).sum(axis=(-2, -1))
     return np.asarray(value if t == 1.0 else t * value)
 
 
-def _draw_labels(responsibilities: FloatArray, rng: np.random.Generator) -> None:
-    """Replace each column of probabilities by a one-hot draw from it, in place."""
-    R = responsibilities
-    np.cumsum(R, axis=-2, out=R)
-    below = rng.random(R[..., :1, :].shape) * R[..., -1:, :] > R
-    label = below.sum(axis=-2, keepdims=True)
-    R[...] = 0.0
-    np.put_along_axis(R, label, 1.0, axis=-2)
+def _draw_labels(shares: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Replace each column by a one-hot draw with probabilities in these shares, in place; returns their sums.
+
+    Every step runs along whole rows of memory. The point that picks the label lies above 0 and not above the sum,
+    so that a share of zero is never picked, whatever the rounding.
+    """
+    R = shares
+    for k in range(1, R.shape[-2]):
+        R[..., k, :] += R[..., k - 1, :]
+    total = R[..., -1:, :].copy()
+    point = rng.random(total.shape)
+    np.subtract(1.0, point, out=point)
+    point *= total
+    np.less_equal(point, R, out=R)
+    for k in range(R.shape[-2] - 1, 0, -1):
+        R[..., k, :] -= R[..., k - 1, :]
+    return total

@@ -22,8 +22,8 @@ from .blocks import Rows, as_rows
 from .chunks import Chunks
 from .coordinates import Fixed, Named, Simplex
 from .em import Degenerate
-from .families import Family
-from .families.base import NO_EVIDENCE, counts_of
+from .families import Family, IndependentNormalInverseWishart
+from .families.base import NO_EVIDENCE, counts_of, dirichlet
 from .kernel import Shares, Special, Statistics, best_label, expect, expect_many, moments, posterior
 from .latent import SOFT, FloatArray, Latent
 from .parameters import joined, parted
@@ -89,7 +89,7 @@ class Mixture:
     def e_step(self, data: Any, params: MixtureParams, latent: Latent = SOFT) -> tuple[Statistics, float]:
         """Responsibilities (eq. 2.5), summed into statistics; the log-likelihood (eq. 2.2)."""
         rows = as_rows(data)
-        natural = self.family.natural(params.components, _log_weights(params), rows)
+        natural = self.family.natural(params.components, log_weights_of(params), rows)
         return expect(rows, self.family, natural, latent)
 
     def e_steps(
@@ -99,9 +99,11 @@ class Mixture:
         rows = as_rows(data)
         if not self._tied:  # one long list of components is as good as many short ones, and faster
             listed = joined(points)
-            naturals = self.family.natural(listed.components, _log_weights(listed), rows).split(len(points[0].weights))
+            naturals = self.family.natural(listed.components, log_weights_of(listed), rows).split(
+                len(points[0].weights)
+            )
         else:
-            naturals = [self.family.natural(p.components, _log_weights(p), rows) for p in points]
+            naturals = [self.family.natural(p.components, log_weights_of(p), rows) for p in points]
         return expect_many(rows, self.family, naturals, latent)
 
     def m_step(self, stats: Statistics, prior: MixturePrior | None = None) -> MixtureParams:
@@ -125,12 +127,39 @@ class Mixture:
             weights = np.broadcast_to(self.fixed_weights, counts.shape)
         return [MixtureParams(w, own) for w, own in zip(weights, components, strict=True)]
 
-    def draw(self, stats: Statistics, prior: MixturePrior, rng: np.random.Generator) -> MixtureParams:
-        """Weights from their Dirichlet, components from their family's posterior."""
-        components = self.family.draw(stats, prior.components, rng)
+    def draw(
+        self,
+        stats: Statistics,
+        prior: MixturePrior,
+        rng: np.random.Generator,
+        current: MixtureParams | None = None,
+    ) -> MixtureParams:
+        """Weights from their Dirichlet, components from their family's posterior.
+
+        Priors that are conjugate only in turn (`IndependentNormalInverseWishart`) need the `current` parameters.
+        """
+        components = self.draw_components(stats, prior, rng, current)
         if self.fixed_weights is not None:
             return MixtureParams(self.fixed_weights, components)
-        return MixtureParams(rng.dirichlet(stats.counts + np.asarray(prior.weights)), components)
+        return MixtureParams(dirichlet(stats.counts + np.asarray(prior.weights), rng), components)
+
+    def draw_components(
+        self, stats: Statistics, prior: MixturePrior, rng: np.random.Generator, current: MixtureParams | None = None
+    ) -> Any:
+        """The components alone; `stats` may list those of several mixtures (`engine.ensemble`)."""
+        family: Any = self.family
+        if current is not None and isinstance(prior.components, IndependentNormalInverseWishart):
+            return family.draw(stats, prior.components, rng, current.components)
+        return family.draw(stats, prior.components, rng)
+
+    def draw_prior(self, prior: MixturePrior, K: int, d: int, rng: np.random.Generator) -> MixtureParams:
+        """K components of d columns, drawn from the prior."""
+        family: Any = self.family
+        components = family.draw_prior(prior.components, K, d, rng)
+        if self.fixed_weights is not None:
+            return MixtureParams(self.fixed_weights, components)
+        alpha = np.broadcast_to(np.asarray(prior.weights, dtype=float), (K,))
+        return MixtureParams(dirichlet(alpha, rng), components)
 
     def log_prior(self, params: MixtureParams, prior: MixturePrior) -> float:
         """Log prior density up to a constant."""
@@ -187,14 +216,14 @@ class Mixture:
     def posterior(self, data: Any, params: MixtureParams) -> tuple[FloatArray, FloatArray]:
         """Responsibilities (n, K) and log density (n,) of every row."""
         rows = as_rows(data)
-        natural = self.family.natural(params.components, _log_weights(params), rows)
+        natural = self.family.natural(params.components, log_weights_of(params), rows)
         with np.errstate(invalid="ignore"):  # BLAS may multiply the -inf of an empty component by zero on the way
             return posterior(rows, self.family, natural)
 
     def labels(self, data: Any, params: MixtureParams) -> NDArray[np.intp]:
         """The most probable component of every row (n,)."""
         rows = as_rows(data)
-        natural = self.family.natural(params.components, _log_weights(params), rows)
+        natural = self.family.natural(params.components, log_weights_of(params), rows)
         with np.errstate(invalid="ignore"):
             return best_label(rows, self.family, natural)
 
@@ -208,7 +237,7 @@ class Mixture:
         if not getattr(self.family, "about_means", False):
             return start
         try:
-            special = self.family.natural(start.components, _log_weights(start), _without_rows(data)).special
+            special = self.family.natural(start.components, log_weights_of(start), _without_rows(data)).special
         except (Degenerate, np.linalg.LinAlgError):
             return start  # no density here; the loop will say so
         if not special:
@@ -273,6 +302,7 @@ def _moments(
     return (functools.reduce(operator.add, parts),)
 
 
-def _log_weights(params: MixtureParams) -> FloatArray:
+def log_weights_of(params: MixtureParams) -> FloatArray:
+    """Logarithms of the weights; that of zero is minus infinity."""
     with np.errstate(divide="ignore"):  # a weight of zero is allowed
         return np.asarray(np.log(params.weights), dtype=float)

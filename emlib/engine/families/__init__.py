@@ -23,6 +23,7 @@ from .counts import (
 from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
+from .gaussian_independent import IndependentNormalInverseWishart
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
 from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
 from .tally import DistinctCounts
@@ -41,6 +42,7 @@ __all__ = [
     "GammaRatesPrior",
     "Gaussian",
     "GaussianParams",
+    "IndependentNormalInverseWishart",
     "Multinomial",
     "MultinomialParams",
     "NegativeBinomial",

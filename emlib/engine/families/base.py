@@ -119,3 +119,26 @@ def filled(stats: Statistics, from_origin: Callable[[Statistics], Statistics]) -
         return stats
     totals = np.where(starved, with_starved(from_origin(stats).totals), stats.totals)
     return Statistics(totals, np.where(starved, 0.0, stats.about), stats.shared)
+
+
+def dirichlet(concentration: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Probabilities (..., K), each row drawn from the Dirichlet distribution of its concentrations.
+
+    Gammas over their sum; where all concentrations of a row are so small that gammas may underflow together,
+    through their logarithms (a gamma of shape a is one of shape a + 1 times a uniform to the power 1/a).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> dirichlet(np.tile([1.0, 3.0], (40_000, 1)), rng).mean(axis=0).round(2).tolist()
+    [0.25, 0.75]
+    >>> bool(np.isfinite(dirichlet(np.full((1000, 2), 1e-4), rng)).all())
+    True
+    """
+    if concentration.max(axis=-1).min() > 0.1:
+        gammas = rng.standard_gamma(concentration)
+    else:
+        logs = np.log(rng.standard_gamma(concentration + 1.0))
+        logs += np.log1p(-rng.random(concentration.shape)) / concentration
+        gammas = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(gammas / gammas.sum(axis=-1, keepdims=True), dtype=float)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
+from scipy.special import betaln, gammaln, xlogy
 
 from ..blocks import Rows
 from ..coordinates import Named, Positive, Probability, Simplex
 from ..em import EPS
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
-from .base import Linear, with_starved
+from .base import Linear, dirichlet, with_starved
 
 TINY = 1e-300  # log(TINY) is finite: a rate or probability of zero meets only zero counts
 
@@ -72,6 +72,11 @@ class GammaPrior:
         if not (np.all(np.asarray(self.shape) > 0) and np.all(np.asarray(self.rate) >= 0)):
             raise ValueError(f"prior has shape {self.shape!r} and rate {self.rate!r}; they must be positive.")
 
+    @property
+    def proper(self) -> bool:
+        """Whether it is a distribution: at a rate of 0 its integral is infinite."""
+        return bool(np.all(np.asarray(self.rate) > 0))
+
 
 @dataclass(frozen=True)
 class Poisson(_OfCounts):
@@ -111,6 +116,17 @@ class Poisson(_OfCounts):
         return PoissonParams(
             rng.gamma(stats.totals[:, 1:] + prior.shape) / (stats.totals[:, :1] + prior.rate),
         )
+
+    def draw_prior(self, prior: GammaPrior, K: int, d: int, rng: np.random.Generator) -> PoissonParams:
+        """K components from the prior itself."""
+        return PoissonParams(rng.gamma(np.broadcast_to(prior.shape, (K, d))) / prior.rate)
+
+    def log_evidence(self, stats: Statistics, prior: GammaPrior) -> FloatArray:
+        """Log probability (K,) of the rows of each component, its rates integrated out; without the base measure."""
+        shape, rate = np.asarray(prior.shape, dtype=float), np.asarray(prior.rate, dtype=float)
+        after = stats.totals[:, 1:] + shape
+        before = shape * np.log(rate) - gammaln(shape)
+        return (before + gammaln(after) - after * np.log(stats.totals[:, :1] + rate)).sum(axis=1)
 
     def log_prior(self, params: PoissonParams, prior: GammaPrior) -> float:
         """See `Family.log_prior`."""
@@ -208,6 +224,16 @@ class Binomial(_OfCounts):
         failures = np.maximum(stats.totals[:, :1] * self.n_trials - successes, 0.0)
         return BinomialParams(rng.beta(successes + prior.a, failures + prior.b))
 
+    def draw_prior(self, prior: BetaPrior, K: int, d: int, rng: np.random.Generator) -> BinomialParams:
+        """K components from the prior itself."""
+        return BinomialParams(rng.beta(prior.a, prior.b, size=(K, d)))
+
+    def log_evidence(self, stats: Statistics, prior: BetaPrior) -> FloatArray:
+        """Log probability (K,) of the rows of each component, as that of `Poisson`."""
+        successes = stats.totals[:, 1:]
+        failures = stats.totals[:, :1] * self.n_trials - successes
+        return (betaln(successes + prior.a, failures + prior.b) - betaln(prior.a, prior.b)).sum(axis=1)
+
     def log_prior(self, params: BinomialParams, prior: BetaPrior) -> float:
         """See `Family.log_prior`."""
         return float((xlogy(prior.a - 1.0, params.probs) + xlogy(prior.b - 1.0, 1.0 - params.probs)).sum())
@@ -288,7 +314,18 @@ class Multinomial(_OfCounts):
 
     def draw(self, stats: Statistics, prior: DirichletPrior, rng: np.random.Generator) -> MultinomialParams:
         """From the Dirichlet posterior."""
-        return MultinomialParams(np.stack([rng.dirichlet(row + prior.concentration) for row in stats.totals[:, 1:]]))
+        return MultinomialParams(dirichlet(stats.totals[:, 1:] + prior.concentration, rng))
+
+    def draw_prior(self, prior: DirichletPrior, K: int, d: int, rng: np.random.Generator) -> MultinomialParams:
+        """K components from the prior itself."""
+        return MultinomialParams(dirichlet(np.broadcast_to(np.asarray(prior.concentration, dtype=float), (K, d)), rng))
+
+    def log_evidence(self, stats: Statistics, prior: DirichletPrior) -> FloatArray:
+        """Log probability (K,) of the rows of each component, as that of `Poisson`."""
+        before = np.broadcast_to(np.asarray(prior.concentration, dtype=float), stats.totals[:, 1:].shape)
+        after = before + stats.totals[:, 1:]
+        of_totals = gammaln(before.sum(axis=1)) - gammaln(after.sum(axis=1))
+        return of_totals + (gammaln(after) - gammaln(before)).sum(axis=1)
 
     def log_prior(self, params: MultinomialParams, prior: DirichletPrior) -> float:
         """See `Family.log_prior`."""

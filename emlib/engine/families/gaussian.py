@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import invwishart
+from scipy.special import gammaln
 
 from ..blocks import Rows
 from ..coordinates import Covariance, Location, Named, Positive
@@ -14,9 +14,11 @@ from ..em import EPS, Degenerate
 from ..kernel import Special, Statistics, upper
 from ..latent import FloatArray
 from .base import counts_of
+from .gaussian_independent import IndependentNormalInverseWishart, inverse, normal_given, root
 
 POINT = 1e31  # condition of a component narrower than the rounding of the numbers it describes
 LOST = 1e-13  # what a sum of squares may still be worth after its larger part was subtracted
+LOG_PI = float(np.log(np.pi))
 UNSAFE = 1e5  # condition beyond which the expanded quadratic form loses more than 11 digits
 
 
@@ -68,7 +70,7 @@ class NormalInverseWishart:
 
     def moved(self, origin: FloatArray) -> NormalInverseWishart:
         """The same prior for data measured from `origin`."""
-        return NormalInverseWishart(np.asarray(self.mean) - origin, self.strength, self.scatter, self.dof)
+        return replace(self, mean=np.asarray(self.mean) - origin)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ class GaussianShape:
         return NormalInverseWishart
 
     @property
+    def sampling_priors(self) -> tuple[type, ...]:
+        """The priors under which parameters can be drawn."""
+        return NormalInverseWishart, IndependentNormalInverseWishart
+
+    @property
     def monotone(self) -> bool:
         """A variance floor is not a maximiser, so that the likelihood may fall a little."""
         return self.reg_covar == 0.0
@@ -103,6 +110,11 @@ class GaussianShape:
     def maximise(self, stats: Statistics, prior: NormalInverseWishart | None = None) -> GaussianParams:
         """Weighted means and covariances (eqs. 2.7, 2.8), or their maximum a posteriori."""
         K, d = stats.about.shape
+        if isinstance(prior, IndependentNormalInverseWishart):
+            raise TypeError(
+                "an IndependentNormalInverseWishart prior has no closed maximum; sample under it, or maximise under "
+                "a NormalInverseWishart."
+            )
         if prior is None:
             N, mean, scatter = self._moments(stats)
             return GaussianParams(mean, self._floored(scatter / self._rows(N, d)))
@@ -131,8 +143,19 @@ class GaussianShape:
         seen = self._none_if_starved(scatter, N)
         return mean - share[:, None] * away, seen + self._reduced(pull) + self._reduced_prior(prior.scatter)
 
-    def draw(self, stats: Statistics, prior: NormalInverseWishart, rng: np.random.Generator) -> GaussianParams:
-        """From the normal-inverse-Wishart posterior."""
+    def draw(
+        self,
+        stats: Statistics,
+        prior: NormalInverseWishart | IndependentNormalInverseWishart,
+        rng: np.random.Generator,
+        current: GaussianParams | None = None,
+    ) -> GaussianParams:
+        """From the normal-inverse-Wishart posterior; or, where the prior is independent, given the `current` means.
+
+        Under the independent prior covariances are drawn given the means, then means given these covariances.
+        """
+        if isinstance(prior, IndependentNormalInverseWishart):
+            return self._draw_in_turn(stats, prior, rng, current)
         mean, scatter = self._shrunk(stats, prior)
         N = counts_of(stats)
         covariances = self._draw_covariances(scatter, prior.dof + self._rows(N, mean.shape[1]), rng)
@@ -140,9 +163,64 @@ class GaussianShape:
         noise = self._noise(params, np.arange(len(mean)), rng)
         return GaussianParams(mean + noise / np.sqrt(prior.strength + N)[:, None], covariances)
 
-    def log_prior(self, params: GaussianParams, prior: NormalInverseWishart) -> float:
+    def _draw_in_turn(
+        self,
+        stats: Statistics,
+        prior: IndependentNormalInverseWishart,
+        rng: np.random.Generator,
+        current: GaussianParams | None,
+    ) -> GaussianParams:
+        if current is None:
+            raise ValueError("a draw under an IndependentNormalInverseWishart prior needs the current parameters.")
+        _, mean, scatter = self._moments(stats)
+        N, d = counts_of(stats), mean.shape[1]
+        away = mean - current.means
+        about = self._reduced(N[:, None, None] * away[:, :, None] * away[:, None, :])
+        scatter = self._none_if_starved(scatter, N) + about + self._reduced_prior(prior.scatter)
+        covariances = self._draw_covariances(scatter, prior.dof + self._rows(N, d), rng)
+        of_rows = N[:, None, None] * inverse(np.broadcast_to(self._matrices(covariances, d), (len(N), d, d)))
+        of_prior = inverse(np.asarray(prior.covariance, dtype=float))
+        prior_mean = np.broadcast_to(prior.mean, mean.shape)
+        pull = np.einsum("kij,kj->ki", of_rows, mean) + prior_mean @ of_prior
+        return GaussianParams(normal_given(of_prior + of_rows, pull, rng), covariances)
+
+    def draw_prior(
+        self, prior: NormalInverseWishart | IndependentNormalInverseWishart, K: int, d: int, rng: np.random.Generator
+    ) -> GaussianParams:
+        """K components from the prior itself."""
+        nothing = np.zeros(K)
+        scatter = self._reduced(np.zeros((K, d, d))) + self._reduced_prior(prior.scatter)
+        covariances = self._draw_covariances(scatter, prior.dof + self._rows(nothing, d), rng)
+        if isinstance(prior, IndependentNormalInverseWishart):
+            noise = rng.standard_normal((K, d)) @ root(np.asarray(prior.covariance, dtype=float)).T
+        else:
+            drawn = GaussianParams(np.zeros((K, d)), covariances)
+            noise = self._noise(drawn, np.arange(K), rng) / np.sqrt(prior.strength)
+        return GaussianParams(prior.mean + noise, covariances)
+
+    def log_evidence(self, stats: Statistics, prior: NormalInverseWishart) -> FloatArray:
+        """Log probability (K,) of the rows of each component, its parameters integrated out.
+
+        For shapes whose covariance belongs to one component.
+        """
+        N, d = counts_of(stats), stats.about.shape[1]
+        _, scatter = self._shrunk(stats, prior)
+        before = self._reduced_prior(prior.scatter)
+        volume = self._log_volume(scatter, prior.dof + self._rows(N, d))
+        of_prior = self._log_volume(np.broadcast_to(before, scatter.shape), prior.dof + self._rows(np.zeros(len(N)), d))
+        share = prior.strength / (N + prior.strength)
+        return np.asarray(volume - of_prior + 0.5 * d * (np.log(share) - N * LOG_PI), dtype=float)
+
+    def log_prior(self, params: GaussianParams, prior: NormalInverseWishart | IndependentNormalInverseWishart) -> float:
         """See `Family.log_prior`."""
         K, d = params.means.shape
+        if isinstance(prior, IndependentNormalInverseWishart):
+            of_means = float(np.max(self._rows(np.ones(K), d)))  # their share of the powers of the determinant
+            scatter = self._reduced(np.zeros((K, d, d))) + self._reduced_prior(prior.scatter)
+            log_det, spread = self._against(params.covariances, scatter)
+            whitened = (params.means - prior.mean) @ inverse(root(np.asarray(prior.covariance, dtype=float))).T
+            pseudo_rows = self._pseudo_rows(prior.dof, K, d) - of_means
+            return -0.5 * (pseudo_rows * log_det + spread + float((whitened**2).sum()))
         away = params.means - prior.mean
         pull = _outer(away, np.full(K, float(prior.strength)))
         scatter = self._reduced(pull) + self._reduced_prior(prior.scatter)
@@ -252,6 +330,17 @@ class GaussianShape:
         """From the inverse-Wishart distribution of the shape."""
         raise NotImplementedError
 
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        """The covariances as matrices, (K, d, d) or one for all."""
+        raise NotImplementedError
+
+    def _log_volume(self, scatter: FloatArray, dof: FloatArray) -> FloatArray:
+        """Log integral (K,) of the shape's inverse-Wishart density without its constants.
+
+        (Powers of 2 and pi that cancel between a posterior and its prior are left out.)
+        """
+        raise NotImplementedError
+
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """Deviations from the mean, one row for each label."""
         raise NotImplementedError
@@ -292,14 +381,14 @@ def symmetric(triangle: FloatArray, d: int) -> FloatArray:
 def whitener(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Matrices W with W'W the precision, and the log determinants of the covariances."""
     try:
-        chol = np.linalg.cholesky(covariances)
+        chol = root(covariances)
     except np.linalg.LinAlgError:
         if not np.isfinite(covariances).all():
             raise
         narrowest = int(np.linalg.eigvalsh(covariances)[:, 0].argmin())
         raise Degenerate(f"component {narrowest} has a covariance that is not positive definite.") from None
     log_det = 2.0 * np.log(np.diagonal(chol, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(np.linalg.inv(chol), dtype=float), log_det
+    return inverse(chol), log_det
 
 
 def positive(variances: FloatArray) -> FloatArray:
@@ -353,6 +442,6 @@ def skewness(precisions: FloatArray, covariances: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("kij,ki,kj->k", np.abs(precisions), sd, sd))
 
 
-def wishart(scatter: FloatArray, dof: float, rng: np.random.Generator) -> FloatArray:
-    """A covariance drawn from the inverse-Wishart distribution."""
-    return np.atleast_2d(invwishart.rvs(dof, scatter, random_state=rng))
+def log_volume_of_variances(scatter: FloatArray, dof: FloatArray) -> FloatArray:
+    """Of inverse-chi-squared densities, one a number."""
+    return np.asarray(gammaln(0.5 * dof) - 0.5 * dof * np.log(scatter), dtype=float)

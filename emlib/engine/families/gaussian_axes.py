@@ -8,7 +8,18 @@ from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, WhitenedAxes
 from ..latent import FloatArray
 from .base import LOG_2PI, filled
-from .gaussian import UNSAFE, GaussianParams, GaussianShape, no_point, noise_of, positive, reach, resolved, split
+from .gaussian import (
+    UNSAFE,
+    GaussianParams,
+    GaussianShape,
+    log_volume_of_variances,
+    no_point,
+    noise_of,
+    positive,
+    reach,
+    resolved,
+    split,
+)
 
 
 class DiagonalGaussian(GaussianShape):
@@ -90,6 +101,12 @@ class DiagonalGaussian(GaussianShape):
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
         return scatter / rng.chisquare(np.broadcast_to(dof, scatter.shape))
 
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances[:, :, None] * np.eye(d)
+
+    def _log_volume(self, scatter: FloatArray, dof: FloatArray) -> FloatArray:
+        return log_volume_of_variances(scatter, dof).sum(axis=1)
+
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         return np.sqrt(params.covariances[labels]) * rng.standard_normal((len(labels), params.means.shape[1]))
 
@@ -145,6 +162,12 @@ class SphericalGaussian(DiagonalGaussian):
 
     def _none_if_starved(self, scatter: FloatArray, N: FloatArray) -> FloatArray:
         return scatter * (N > 0)
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances[:, None, None] * np.eye(d)
+
+    def _log_volume(self, scatter: FloatArray, dof: FloatArray) -> FloatArray:
+        return log_volume_of_variances(scatter, dof)
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         sd = np.sqrt(params.covariances[labels])[:, None]

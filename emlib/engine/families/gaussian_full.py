@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import multigammaln
 
 from ..blocks import Rows
 from ..kernel import Natural, Special, Statistics, Whitened, upper
@@ -21,8 +22,8 @@ from .gaussian import (
     split,
     symmetric,
     whitener,
-    wishart,
 )
+from .gaussian_independent import inverse_wishart, root
 
 LARGE = 64  # columns beyond which differences are also faster than features
 
@@ -115,10 +116,17 @@ class Gaussian(GaussianShape):
         return float(log_det.sum()), float(np.einsum("kij,kjl,kil->", W, scatter, W))
 
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
-        return np.stack([wishart(s, float(nu), rng) for s, nu in zip(scatter, dof.ravel(), strict=True)])
+        return inverse_wishart(scatter, dof.ravel(), rng)
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances
+
+    def _log_volume(self, scatter: FloatArray, dof: FloatArray) -> FloatArray:
+        _, log_det = whitener(scatter)
+        return np.asarray(multigammaln(0.5 * dof.ravel(), scatter.shape[-1]) - 0.5 * dof.ravel() * log_det, dtype=float)
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
-        chol = np.linalg.cholesky(params.covariances)
+        chol = root(params.covariances)
         noise = rng.standard_normal((len(labels), chol.shape[1]))
         for k in np.unique(labels):  # not one matrix for each row: that is d times the memory of the rows
             rows = labels == k

@@ -20,10 +20,10 @@ from .gaussian import (
     skewness,
     split,
     whitener,
-    wishart,
 )
 from .gaussian_axes import SphericalGaussian
 from .gaussian_full import Gaussian
+from .gaussian_independent import inverse_wishart
 
 COLLAPSED = (
     "the shared covariance has collapsed: every row lies on a mean in one direction, "
@@ -110,7 +110,10 @@ class TiedGaussian(Linear, GaussianShape):
         return Gaussian()._against(covariances[None], scatter[None])
 
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
-        return wishart(scatter, float(dof), rng)
+        return inverse_wishart(scatter[None], np.atleast_1d(dof), rng)[0]
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         chol = np.linalg.cholesky(params.covariances)
@@ -193,6 +196,9 @@ class TiedSphericalGaussian(Linear, GaussianShape):
 
     def _draw_covariances(self, scatter: FloatArray, dof: FloatArray, rng: np.random.Generator) -> FloatArray:
         return np.asarray(scatter / rng.chisquare(float(dof)))
+
+    def _matrices(self, covariances: FloatArray, d: int) -> FloatArray:
+        return covariances * np.eye(d)
 
     def _noise(self, params: GaussianParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
         return np.sqrt(params.covariances) * rng.standard_normal((len(labels), params.means.shape[1]))
