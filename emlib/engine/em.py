@@ -331,7 +331,8 @@ def anneal(
 
     Where the variance of a component is known (`families.Centres`), all are merged above a temperature of the largest
     variance of the data, in any direction, over that of a component: begin there. Where it is estimated it grows to
-    that of the data, and then means part only below 1: begin at 2 or 3, not at 100.
+    that of the data, and then means part below 1 if covariances are full, and below the largest variance over the
+    average one, at most the number of columns, if they are round: begin a little above, not at 100.
 
     Parameters
     ----------

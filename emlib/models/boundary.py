@@ -103,7 +103,7 @@ def decision_boundary(fitted: GaussianMixture | KMeans, i: int, j: int) -> Decis
 
     With precisions P, means m and weights w the log-odds are the difference of two log joint densities,
 
-        log w_i/w_j + log |P_i|/|P_j| / 2 - (x - m_i)'P_i(x - m_i) / 2 + (x - m_j)'P_j(x - m_j) / 2.
+        log w_i/w_j + log(det P_i / det P_j) / 2 - (x - m_i)'P_i(x - m_i) / 2 + (x - m_j)'P_j(x - m_j) / 2.
 
     If P is shared, x'Px cancels and a plane remains; a larger weight shifts it away from its own mean. K-means has
     equal weights besides, so its boundary is the perpendicular bisector of the two centres. Its log-odds are half the

@@ -9,7 +9,15 @@ from emlib import BinomialMixture, GaussianMixture, PoissonMixture
 from emlib.data import fetal_lamb, galaxies, times_deaths
 from emlib.engine import blocks, em
 from emlib.engine.blocks import Rows
-from emlib.engine.families import CentreParams, Centres, Gaussian, GaussianParams, Poisson, PoissonParams
+from emlib.engine.families import (
+    CentreParams,
+    Centres,
+    Gaussian,
+    GaussianParams,
+    Poisson,
+    PoissonParams,
+    TiedSphericalGaussian,
+)
 from emlib.engine.latent import HARD, SOFT, schedule, tempered
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.parameters import flatten
@@ -86,6 +94,18 @@ def test_merged_components_part_below_the_critical_temperature_and_only_if_nudge
     assert np.ptp(still.params.components.means, axis=0).max() < 1e-9
     moved = em.anneal(model, rows, same, SLOWLY, rng=np.random.default_rng(0))
     assert moved.log_likelihood > still.log_likelihood + 1000
+
+
+def test_estimated_round_variances_part_below_the_largest_variance_over_the_average_one():
+    """The nudge is multiplied by S / (t tr(S) / d): here 1.6 is its critical temperature."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 2))
+    X = (X - X.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(X.T, bias=True))).T * np.sqrt([1.6, 0.4])
+    half, model = np.array([0.5, 0.5]), Mixture(TiedSphericalGaussian())
+    start = MixtureParams(half, GaussianParams(np.array([[0.05, 0.0], [-0.05, 0.0]]), np.array(1.0)))
+    for temperature, merged in ((1.7, True), (1.5, False)):
+        end = em.fit(model, X, start, latent=tempered(temperature), tol=1e-12)
+        assert (np.ptp(end.params.components.means) < 1e-3) == merged
 
 
 def test_equal_generators_give_equal_fits(monkeypatch):
