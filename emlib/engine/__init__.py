@@ -9,6 +9,7 @@ __all__ = [
     "accelerate",
     "blocks",
     "chunks",
+    "climb",
     "coordinates",
     "em",
     "ensemble",

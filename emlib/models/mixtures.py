@@ -59,8 +59,8 @@ class GaussianMixture(MixtureEstimator):
         Accepted for compatibility; the bar needs none.
     prior : {None, "weak"} or MixturePrior
         Pseudo-statistics (Dirichlet weights, `NormalInverseWishart` components) for MAP-EM.
-        "weak" is scaled to the data as in Fraley & Raftery (2007): it keeps spikes away and
-        hardly moves the rest.
+        "weak" is scaled to the data as in Fraley & Raftery (2007). It keeps spikes away and moves
+        wide components hardly at all, but clusters that are tight and far apart it makes wider.
     accelerate : {None, "squarem"}
         Longer strides; the climb stays monotone.
     temperature : float or falling sequence of float

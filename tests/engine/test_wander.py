@@ -24,7 +24,8 @@ from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior, log_weigh
 from ..conformance.registry import CASES
 
 BY_NAME = {case.name: case for case in CASES}
-SEPARATE = [case for case in CASES if case.model.family.separate and case.name != "centres"]
+FAMILY = {case.name: getattr(case.model, "family", None) for case in CASES}
+SEPARATE = [c for c in CASES if hasattr(FAMILY[c.name], "log_evidence") and not getattr(FAMILY[c.name], "tied", ())]
 IDS = {"ids": lambda x: getattr(x, "name", None)}
 NIW = f.NormalInverseWishart(np.array([0.5]), 0.5, np.array([[2.0]]), 3.0)
 APART = f.IndependentNormalInverseWishart(np.array([0.5]), np.array([[4.0]]), np.array([[2.0]]), 3.0)
