@@ -20,7 +20,11 @@ import numpy as np
 
 from .accelerate import Accelerator
 from .blocks import expect_over_blocks, one_blas_thread
-from .climb import EPS, Degenerate, Fit, Point, Reason, Rules, SetAside, Step, climb, rules_of
+from .climb import EPS as EPS
+from .climb import Degenerate as Degenerate
+from .climb import Fit as Fit
+from .climb import Point, Rules, SetAside, climb, rules_of
+from .climb import Step as Step
 from .latent import SOFT, FloatArray, Latent, schedule
 from .parameters import flatten, rebuild
 from .progress import progress_bar
@@ -29,7 +33,6 @@ Data = TypeVar("Data")
 Params = TypeVar("Params")
 Stats = TypeVar("Stats")
 
-__all__ = ["EPS", "Degenerate", "Fit", "Model", "Reason", "Step", "anneal", "best_of", "fit", "search"]
 
 PRUNE_EVERY = 20  # rounds; sooner, ranks say little about the end
 NUDGE = 0.01  # share of drawn labels that parts merged components between temperatures
