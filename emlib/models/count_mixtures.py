@@ -384,10 +384,10 @@ class BernoulliMixture(BinomialMixture):
         Number of components, K.
     probs_init : array (K, d), optional
         Probabilities of "yes" in the start.
-    fix_weights, tol, max_iter, n_init, init_params, weights_init, random_state, warm_start
+    fix_weights
         As in `BinomialMixture`.
-    accelerate, temperature, prune, reseed
-        As in `BinomialMixture`.
+    tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature, prune, reseed
+        As in `PoissonMixture`.
     prior : {None, "weak"} or MixturePrior
         With a `BetaPrior` on the probabilities.
 

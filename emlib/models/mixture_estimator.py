@@ -129,7 +129,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             raise ValueError("reseed=True looks for the rows explained worst, but X is a Dask array; set it to False.")
         model = Mixture(self._family_for(table), self._fixed_weights())
         prior = self._own_prior(model, rows)
-        starts = list(self._starts(model, rows))
+        starts = [_possible(model, rows, start, prior) for start in self._starts(model, rows)]
 
         def climb(starts: list[MixtureParams]) -> em.Fit[MixtureParams]:
             return self._climb(model, rows, starts, prior=prior, **options)
@@ -383,3 +383,19 @@ def _label(r: FloatArray, log_density: FloatArray) -> Labels:
 
 def _log_density(r: FloatArray, log_density: FloatArray) -> FloatArray:
     return log_density
+
+
+def _possible(model: Mixture, rows: Rows | Chunks, start: MixtureParams, prior: MixturePrior | None) -> MixtureParams:
+    """The start, or, where the prior calls it impossible, what one step under the prior makes of it.
+
+    A column in which all rows agree makes starts with probabilities of one, which a beta prior excludes.
+    """
+    if prior is None:
+        return start
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if np.isfinite(model.log_prior(start, prior)):
+                return start
+        return model.m_step(model.e_step(rows, start)[0], prior)
+    except (em.Degenerate, np.linalg.LinAlgError):
+        return start  # no density here; the loop will say so

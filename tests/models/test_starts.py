@@ -12,8 +12,8 @@ from emlib import BernoulliMixture, BinomialMixture, GaussianMixture, Multinomia
 from emlib.data import fetal_lamb, galaxies, old_faithful, pbmc, penguins
 from emlib.engine import em
 from emlib.engine.blocks import Rows
-from emlib.engine.families import DiagonalGaussian, Gaussian, GaussianParams, Poisson, PoissonParams
-from emlib.engine.mixture import Mixture, MixtureParams
+from emlib.engine.families import BetaPrior, DiagonalGaussian, Gaussian, GaussianParams, Poisson, PoissonParams
+from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.models.starts import hierarchical
 
 
@@ -235,3 +235,14 @@ def test_weak_priors_of_counts(estimator, X):
 def test_unknown_prior_by_name():
     with pytest.raises(ValueError, match="prior is 'strong'; it must be None, 'weak' or"):
         GaussianMixture(2, prior="strong").fit(old_faithful())
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "random", "random_from_data"])
+def test_a_column_in_which_all_rows_agree_meets_a_prior_that_excludes_certainty(init_params):
+    X = np.array([[1, 0, 1], [1, 1, 1], [0, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 1]])
+    prior = MixturePrior(components=BetaPrior(1.5, 1.5))
+    fit = BernoulliMixture(2, prior=prior, init_params=init_params, random_state=0).fit(X)
+    # 0.5 pseudo-counts of either kind, added to as many rows as each component holds
+    expected = fit.predict_proba(X).sum(axis=0)
+    np.testing.assert_allclose(fit.probs_[:, 2], (expected + 0.5) / (expected + 1.0), rtol=1e-3)
+    assert (np.diff(fit.trace_) > -1e-9).all()

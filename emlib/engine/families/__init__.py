@@ -1,8 +1,9 @@
 """Exponential families: the worlds a single component can live in.
 
 A family says four things: its sufficient statistics T(x), its natural parameters (so that the
-log density is ``eta . T(x)``), how to maximise given summed statistics (for all of them: match
-the moments), and its conjugate prior, which is nothing but statistics of data not seen.
+log density is ``eta . T(x)``, eq. 4.1), how to maximise given summed statistics (for all of them:
+match the moments, eq. 4.4), and its conjugate prior, which is nothing but statistics of data not
+seen (eqs. 4.10, 4.11).
 """
 
 from __future__ import annotations

@@ -51,11 +51,11 @@ class Family(Protocol[P]):
         ...
 
     def natural(self, params: P, log_weights: FloatArray, rows: Rows) -> Natural:
-        """Natural parameters, with the log weights and constants in column 0."""
+        """Natural parameters (eq. 4.1), with the log weights and constants in column 0."""
         ...
 
     def maximise(self, stats: Statistics, prior: Any = None) -> P:
-        """The M-step: parameters whose expected statistics equal the observed ones."""
+        """The M-step: parameters whose expected statistics equal the observed ones (eq. 4.4; with a prior, 4.11)."""
         ...
 
     def weak_prior(self, whole: P, K: int) -> Any:
@@ -67,7 +67,7 @@ class Family(Protocol[P]):
         ...
 
     def log_prior(self, params: P, prior: Any) -> float:
-        """Log prior density of all components, up to a constant."""
+        """Log prior density of all components, up to a constant (eq. 4.10)."""
         ...
 
     def sample(self, params: P, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:

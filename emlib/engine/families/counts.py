@@ -57,7 +57,7 @@ class PoissonParams:
 
 @dataclass(frozen=True)
 class GammaPrior:
-    """Conjugate prior of Poisson rates: as if `shape - 1` events had been seen in `rate` rows.
+    """Conjugate prior of Poisson rates: as if `shape - 1` events had been seen in `rate` rows (eq. 4.10).
 
     Each is one number, or one for each column (d,).
     """
@@ -97,7 +97,7 @@ class Poisson(_OfCounts):
         return -gammaln(X + 1.0).sum(axis=-2)
 
     def maximise(self, stats: Statistics, prior: GammaPrior | None = None) -> PoissonParams:
-        """Mean count of each component's share of the rows, or its maximum a posteriori."""
+        """Mean count of each component's share of the rows (eq. 4.4), or its maximum a posteriori (eq. 4.11)."""
         if prior is None:
             totals = with_starved(stats.totals)
             return PoissonParams(totals[:, 1:] / totals[:, :1])
@@ -157,7 +157,7 @@ class BinomialParams:
 
 @dataclass(frozen=True)
 class BetaPrior:
-    """Conjugate prior of probabilities: as if `a - 1` successes and `b - 1` failures had been seen.
+    """Conjugate prior of probabilities: as if `a - 1` successes and `b - 1` failures had been seen (eq. 4.10).
 
     Each is one number, or one for each column (d,).
     """
@@ -203,7 +203,7 @@ class Binomial(_OfCounts):
         return (gammaln(n + 1.0) - gammaln(X + 1.0) - gammaln(n - X + 1.0)).sum(axis=-2)
 
     def maximise(self, stats: Statistics, prior: BetaPrior | None = None) -> BinomialParams:
-        """Expected successes over expected trials, or its maximum a posteriori."""
+        """Expected successes over expected trials (eq. 4.4), or its maximum a posteriori (eq. 4.11)."""
         if prior is None:
             totals = with_starved(stats.totals)
             return BinomialParams(np.minimum(totals[:, 1:] / (totals[:, :1] * self.n_trials), 1.0))
@@ -264,7 +264,7 @@ class MultinomialParams:
 
 @dataclass(frozen=True)
 class DirichletPrior:
-    """Conjugate prior of a row of probabilities: as if `concentration - 1` of each had been seen."""
+    """Conjugate prior of a row of probabilities: as if `concentration - 1` of each had been seen (eq. 4.10)."""
 
     concentration: float | FloatArray = 1.0
 
@@ -299,7 +299,7 @@ class Multinomial(_OfCounts):
         return gammaln(X.sum(axis=-2) + 1.0) - gammaln(X + 1.0).sum(axis=-2)
 
     def maximise(self, stats: Statistics, prior: DirichletPrior | None = None) -> MultinomialParams:
-        """Each category's share of all that is counted, or its maximum a posteriori."""
+        """Each category's share of all that is counted (eq. 4.4), or its maximum a posteriori (eq. 4.11)."""
         if prior is None:
             counts = with_starved(stats.totals)[:, 1:]
         else:

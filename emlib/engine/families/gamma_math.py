@@ -68,7 +68,7 @@ def trigamma_minus_inverse(r: FloatArray) -> FloatArray:
 
 
 def gamma_shape(gap: FloatArray) -> FloatArray:
-    """The shape r of a gamma distribution with ``log r - digamma(r) = gap``, held within `SIZES`.
+    """The shape r of a gamma distribution with ``log r - digamma(r) = gap`` (eq. 4.9), held within `SIZES`.
 
     `gap` is ``log(mean) - mean(log)``; it is 0 where nothing varies, and r is then the largest.
     Newton's steps on 1/r, from a start that is good at both ends: Minka (2002), *Estimating a

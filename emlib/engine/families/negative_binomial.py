@@ -13,7 +13,7 @@ their sum and the sum of their logarithms. So the rate joins the label among wha
         E[log rate | x] = digamma(x + size) - log(1 + size / mean)
     M:  log size - digamma(size) = log(average rate) - average of log rate
 
-which is exact EM: the objective is the negative binomial likelihood itself.
+(eqs. 4.8, 4.9), which is exact EM: the objective is the negative binomial likelihood itself (eq. 4.5).
 
 What is hidden must be guessed, and guesses make a climb slow. Near its top this one leaves about
 ``1 - (mean / (mean + size))**2`` of the way in size after each step, more where both are below one:
@@ -55,7 +55,7 @@ TABLE = 2**22  # numbers in the tables and tallies of a pass, 32 MB each; beyond
 
 @dataclass(frozen=True)
 class NegativeBinomialParams:
-    """Means (K, d) and sizes (K, d); the variance is ``means + means**2 / sizes``.
+    """Means (K, d) and sizes (K, d); the variance is ``means + means**2 / sizes`` (eq. 4.6).
 
     Sizes lie between 1e-8 and 1e8 (`gamma_math.SIZES`). A component whose variance does not exceed
     its mean has the largest, at which its likelihood is that of a Poisson to within
@@ -68,7 +68,7 @@ class NegativeBinomialParams:
 
 @dataclass(frozen=True)
 class GammaRatesPrior:
-    """Conjugate prior of means and sizes: as if `rows` hidden rates had been seen.
+    """Conjugate prior of means and sizes: as if `rows` hidden rates had been seen (eq. 4.10).
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class GammaRatesPrior:
 
 
 def log_pmf(x: FloatArray, mean: FloatArray, size: FloatArray) -> FloatArray:
-    """Log probability of counts, to the last digits for every size.
+    """Log probability of counts (eq. 4.5), to the last digits for every size.
 
     The usual difference of ``log Gamma(x + size)`` and ``log Gamma(size)`` loses all of them where
     the size is large. Here large terms are cancelled by hand, in the manner of Loader (2000).
@@ -210,7 +210,7 @@ class NegativeBinomial:
     # ------------------------------------------------------------------ M
 
     def maximise(self, stats: Statistics, prior: GammaRatesPrior | None = None) -> NegativeBinomialParams:
-        """Means from the counts and sizes from the tally or the rates; all from the rates under a prior."""
+        """Means from the counts, sizes from the tally (eq. 4.7) or rates (eq. 4.9); under a prior all from rates."""
         d = stats.about.shape[1]
         if stats.totals.shape[1] == self.n_features(d):
             return _from_moments(with_starved(stats.totals), d)
@@ -302,7 +302,7 @@ class _Component:
     """One component, as a `kernel.Special`.
 
     Its statistics are N, and for each column the sums of counts, of expected rates and of expected
-    log rates; then the tally, if it is to be kept.
+    log rates (eq. 4.8); then the tally, if it is to be kept.
     """
 
     means: FloatArray

@@ -142,7 +142,7 @@ class Lookup:
 
 
 def size_from_tally(N: FloatArray, tally: FloatArray, distinct: DistinctCounts) -> FloatArray:
-    """The size that maximises the likelihood of negative binomial counts, at their average as mean.
+    """The size that maximises the likelihood of negative binomial counts (eq. 4.7), at their average as mean.
 
     Parameters
     ----------
