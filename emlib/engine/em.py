@@ -253,9 +253,9 @@ def anneal(
     the components can part them, and often there is nothing.
 
     Where the variance of a component is known (`families.Centres`), all are merged above a temperature of the largest
-    variance of the data, in any direction, over that of a component: begin there. Where it is estimated it grows to
-    that of the data, and then means part below 1 if covariances are full, and below the largest variance over the
-    average one, at most the number of columns, if they are round: begin a little above, not at 100.
+    variance of the data, in any direction, over that of a component (eq. 5.6): begin there. Where it is estimated it
+    grows to that of the data, and then means part below 1 if covariances are full, and below the largest variance over
+    the average one, at most the number of columns, if they are round: begin a little above, not at 100.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ HARD = Latent(temperature=0.0)
 
 
 def tempered(temperature: float) -> Latent:
-    """Posterior probabilities at a temperature; 1 is `SOFT`, 0 is `HARD`.
+    """Posterior probabilities at a temperature (eq. 5.5); 1 is `SOFT`, 0 is `HARD`.
 
     Examples
     --------

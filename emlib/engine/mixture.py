@@ -266,7 +266,7 @@ class Mixture:
         return "" if flaw is None else str(flaw(params.components, stats))
 
     def caution(self, params: MixtureParams, stats: Statistics) -> str:
-        """Components that are identical, or that hold less than one row."""
+        """Components that are identical (a saddle, perhaps: eq. 6.5), or that hold less than one row."""
         held = counts_of(stats)
         starved = np.flatnonzero(held < 1.0)
         if len(starved):

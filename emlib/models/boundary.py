@@ -101,13 +101,13 @@ class DecisionBoundary:
 def decision_boundary(fitted: GaussianMixture | KMeans, i: int, j: int) -> DecisionBoundary:
     """Where the fitted components `i` and `j` are equally probable.
 
-    With precisions P, means m and weights w the log-odds are the difference of two log joint densities::
+    With precisions P, means m and weights w the log-odds are the difference of two log joint densities (eq. 5.7)::
 
         log w_i/w_j + log(det P_i / det P_j) / 2 - (x - m_i)'P_i(x - m_i) / 2 + (x - m_j)'P_j(x - m_j) / 2.
 
-    If P is shared, x'Px cancels and a plane remains; a larger weight shifts it away from its own mean. K-means has
-    equal weights besides, so its boundary is the perpendicular bisector of the two centres. Its log-odds are half the
-    difference of the two squared distances, those of unit variance.
+    If P is shared, x'Px cancels and a plane remains; a larger weight shifts it away from its own mean (eq. 5.8).
+    K-means has equal weights besides, so its boundary is the perpendicular bisector of the two centres. Its log-odds
+    are half the difference of the two squared distances, those of unit variance.
 
     Parameters
     ----------

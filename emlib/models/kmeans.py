@@ -1,8 +1,8 @@
 """K-means: the mixture with equal weights and one shared spherical variance, at temperature zero.
 
 Let the shared variance of such a mixture go to 0 (or, the same thing, the temperature of its
-E-step): every responsibility becomes 0 or 1, the M-step becomes the plain mean of the rows
-assigned, and the log-likelihood becomes minus half the inertia. That is Lloyd's algorithm.
+E-step): every responsibility becomes 0 or 1 (eq. 5.2), the M-step becomes the plain mean of the rows
+assigned, and the log-likelihood becomes minus half the inertia (eqs. 5.3, 5.4). That is Lloyd's algorithm.
 """
 
 from __future__ import annotations

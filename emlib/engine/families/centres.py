@@ -22,7 +22,7 @@ class CentreParams:
 
 @dataclass(frozen=True)
 class Centres(Linear):
-    """Gaussians that share one given spherical variance: the world in which K-means is EM.
+    """Gaussians that share one given spherical variance (eq. 5.1): the world in which K-means is EM.
 
     ``T(x) = [1, x]``; the quadratic term is the same for all components and cancels.
     """

@@ -108,7 +108,7 @@ class GaussianShape:
         return np.zeros(0)
 
     def maximise(self, stats: Statistics, prior: NormalInverseWishart | None = None) -> GaussianParams:
-        """Weighted means and covariances (eqs. 2.7, 2.8), or their maximum a posteriori."""
+        """Weighted means and covariances (eqs. 2.7, 2.8), or their maximum a posteriori (eq. 6.3)."""
         K, d = stats.about.shape
         if isinstance(prior, IndependentNormalInverseWishart):
             raise TypeError(
@@ -272,8 +272,8 @@ class GaussianShape:
         """Name a component that has collapsed where the data have not.
 
         In some direction nothing is left of its variance but the floor (or rounding, without
-        one), while the data spread there: the spike of the singularity trap. A component that is
-        honestly narrower than the floor keeps some variance of its own, and is none.
+        one), while the data spread there: the spike of the singularity trap (eqs. 6.1, 6.2). A
+        component that is honestly narrower than the floor keeps some variance of its own, and is none.
         """
         for k, (widths, data) in enumerate(self._widths(params, stats)):
             nothing = np.maximum(0.01 * self.reg_covar, 1e-22 * data)
