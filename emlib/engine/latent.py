@@ -96,7 +96,7 @@ def schedule(temperatures: Iterable[float], name: str = "temperatures") -> tuple
 
 
 def sampled(rng: np.random.Generator) -> Latent:
-    """One label drawn from the posterior for each row, from the stream `rng`."""
+    """One label drawn from the posterior for each row (eq. 7.4), from the stream `rng`."""
     return Latent(rng=rng)
 
 

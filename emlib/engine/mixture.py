@@ -134,7 +134,7 @@ class Mixture:
         rng: np.random.Generator,
         current: MixtureParams | None = None,
     ) -> MixtureParams:
-        """Weights from their Dirichlet, components from their family's posterior.
+        """Weights from their Dirichlet (eq. 7.5), components from their family's posterior.
 
         Priors that are conjugate only in turn (`IndependentNormalInverseWishart`) need the `current` parameters.
         """

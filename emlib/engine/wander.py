@@ -176,7 +176,7 @@ def _keep(found: dict[str, FloatArray], numbers: dict[str, FloatArray], sweep: i
 
 
 class _Exchange:
-    """Which chain goes where: each meets a random one of the next temperature.
+    """Which chain goes where (eq. 7.10): each meets a random one of the next temperature.
 
     The states (labels and parameters) of two chains at inverse temperatures a and b are exchanged with
     probability ``exp((a - b) (c_b - c_a))``, c the log density of all rows in the components they are in: all

@@ -241,7 +241,8 @@ def stephens(shares: Callable[[], Iterable[FloatArray]], best: int) -> NDArray[n
     """Numberings (M, K) of the components of M draws under which their responsibilities agree.
 
     Each draw is given the numbering whose responsibilities are nearest to the mean of all draws, and
-    the mean is taken again, until nothing moves. Each of the two steps lowers the summed Kullback-Leibler divergence.
+    the mean is taken again, until nothing moves. Each of the two steps lowers the summed Kullback-Leibler divergence
+    (eq. 7.11).
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def standard_errors(mixture: Any, X: Any, *, progress: bool | None = None) -> St
     ----------
     mixture : estimator
         Fitted, by maximum likelihood or, with a ``prior``, by maximum a posteriori; then the
-        curvature is that of the log posterior, and the errors approximate posterior deviations.
+        curvature is that of the log posterior, and the errors approximate posterior deviations (eq. 7.12).
     X : array (n, d)
         The rows it was fitted to.
     progress : bool, optional

@@ -152,7 +152,8 @@ class GaussianShape:
     ) -> GaussianParams:
         """From the normal-inverse-Wishart posterior; or, where the prior is independent, given the `current` means.
 
-        Under the independent prior covariances are drawn given the means, then means given these covariances.
+        Under the independent prior covariances are drawn given the means (eq. 7.7), then means given these covariances
+        (eq. 7.6).
         """
         if isinstance(prior, IndependentNormalInverseWishart):
             return self._draw_in_turn(stats, prior, rng, current)
