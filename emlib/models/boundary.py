@@ -101,7 +101,7 @@ class DecisionBoundary:
 def decision_boundary(fitted: GaussianMixture | KMeans, i: int, j: int) -> DecisionBoundary:
     """Where the fitted components `i` and `j` are equally probable.
 
-    With precisions P, means m and weights w the log-odds are the difference of two log joint densities,
+    With precisions P, means m and weights w the log-odds are the difference of two log joint densities::
 
         log w_i/w_j + log |P_i|/|P_j| / 2 - (x - m_i)'P_i(x - m_i) / 2 + (x - m_j)'P_j(x - m_j) / 2.
 
