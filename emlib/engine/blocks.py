@@ -56,7 +56,7 @@ class Rows:
         self.origin = np.zeros(self.d) if origin is None else np.asarray(origin, dtype=float)
         self._whole = self.n  # rows of the table that this is a block of
         self._keep = 8 * self.X.size <= KEEP_BYTES and not isinstance(self.X, np.memmap)
-        self._kept: dict[tuple[int, int], list[FloatArray]] = {}
+        self._kept: dict[Hashable, list[FloatArray]] = {}
         self._first = 0  # row of the whole table at which this block begins
         self.constants: dict[tuple[int, Hashable], Any] = {}
 
@@ -102,13 +102,14 @@ class Rows:
         They are kept for the next iteration if the whole table is small, else made on the way.
         """
         if not self._keep:
-            yield from self._cut(rows, batch)
+            yield from self.cut(rows, batch)
             return
         if (rows, batch) not in self._kept:
-            self._kept = {(rows, batch): [piece.copy() for piece in self._cut(rows, batch)]}
+            self._kept = {(rows, batch): [piece.copy() for piece in self.cut(rows, batch)]}
         yield from self._kept[rows, batch]
 
-    def _cut(self, rows: int, batch: int) -> Iterator[FloatArray]:
+    def cut(self, rows: int, batch: int) -> Iterator[FloatArray]:
+        """The same, made on the way and overwritten by the next."""
         buffer = np.empty((batch, self.d, rows))
         origin = self.origin[:, None]
         whole = self.n - self.n % rows
@@ -121,8 +122,19 @@ class Rows:
             yield np.subtract(self.X[whole:].T, origin, order="C")[None]
 
     def keeps_features(self, p: int) -> bool:
-        """Whether p numbers a row, for the whole table, are few enough to be kept between iterations."""
-        return self._keep and 8 * self._whole * p <= KEEP_FEATURES
+        """Whether p numbers a row, for the whole table, are few enough to be kept between iterations.
+
+        Features begin with 1 and the row itself. Where they are hardly more, they are kept in place of the pieces.
+        """
+        return self._keep and 8 * self._whole * p <= (KEEP_BYTES if p <= self.d + 1 else KEEP_FEATURES)
+
+    def features(
+        self, key: Hashable, make: Callable[[FloatArray], FloatArray], rows: int, batch: int
+    ) -> list[FloatArray]:
+        """What `make` makes of each piece, kept instead of the pieces."""
+        if (key, rows, batch) not in self._kept:
+            self._kept = {(key, rows, batch): [make(piece) for piece in self.cut(rows, batch)]}
+        return self._kept[key, rows, batch]
 
     def once(self, key: Hashable, compute: Callable[[Rows], Any]) -> Any:
         """A quantity of the data alone, computed at the first call for `key` and kept.

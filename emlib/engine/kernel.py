@@ -219,20 +219,21 @@ TOGETHER_ROWS, TOGETHER = 1000, 128_000  # with several climbs: rows a piece, an
 
 
 def _featured(rows: Rows, family: Features, piece: int, batch: int) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Pieces of data and of their features, which are kept between iterations where that costs little memory."""
-    p = family.n_features(rows.d)
+    """Pieces of data and of their features, which are kept between iterations where that costs little memory.
 
-    def features(X: FloatArray, out: FloatArray) -> FloatArray:
+    Every family's features begin with 1 and x, so that kept features hold the rows too.
+    """
+    p, d = family.n_features(rows.d), rows.d
+
+    def made(X: FloatArray, out: FloatArray) -> FloatArray:
         family.features(X, out)
         return out
 
-    def kept(rows: Rows) -> list[tuple[FloatArray, FloatArray]]:
-        return [(X, features(X, np.empty((len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch)]
-
     if rows.keeps_features(p):
-        yield from rows.once(("features", type(family).__name__, piece, batch), kept)
+        kept = rows.features(type(family).__name__, lambda X: made(X, np.empty((len(X), p, X.shape[2]))), piece, batch)
+        yield from ((T[:, 1 : 1 + d], T) for T in kept)
     else:
-        yield from ((X, features(X, _buffer("T", (len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch))
+        yield from ((X, made(X, _buffer("T", (len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch))
 
 
 def _log_joints(
@@ -451,12 +452,11 @@ def moments(
     piece, batch, _ = plan(len(rows), K, p)
     totals, i = np.zeros((K, p)), first
     own: dict[int, FloatArray] = {}
-    for X in rows.pieces(piece, batch):
+    expanded = len(special) < K
+    for X, T in _featured(rows, family, piece, batch) if expanded else ((X, None) for X in rows.pieces(piece, batch)):
         nb, _, b = X.shape
         R = responsibilities[i : i + nb * b].reshape(nb, b, K)
-        if len(special) < K:
-            T = _buffer("T", (nb, p, b))
-            family.features(X, T)
+        if T is not None:
             totals += np.matmul(R.swapaxes(1, 2), T.swapaxes(1, 2)).sum(axis=0)
         for k, component in special.items():
             own[k] = own.get(k, 0.0) + component.totals(X, R[:, :, k])

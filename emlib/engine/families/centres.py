@@ -38,7 +38,7 @@ class Centres(Linear):
         """``[log w - m'm / 2 s2, m / s2]``."""
         first = log_weights - 0.5 * np.einsum("kd,kd->k", params.means, params.means) / self.variance
         eta = np.concatenate([first[:, None], params.means / self.variance], axis=1)
-        total = rows.once(self, lambda r: float(sum(self._base(X).sum() for X in r.pieces(8192, 1))))
+        total = rows.once(self, lambda r: float(sum(self._base(X).sum() for X in r.cut(8192, 1))))
         return Natural(eta, base=self._base, base_total=total)
 
     def _base(self, X: FloatArray) -> FloatArray:

@@ -39,7 +39,7 @@ class _OfCounts(Linear):
         """
         size = np.abs(first) + np.abs(slope) @ rows.scale
         noise = noise + 4 * EPS * np.where(np.isfinite(size), size, 0.0)
-        total = rows.once(self._key, lambda r: float(sum(self.log_base(X).sum() for X in r.pieces(8192, 1))))
+        total = rows.once(self._key, lambda r: float(sum(self.log_base(X).sum() for X in r.cut(8192, 1))))
         eta = np.concatenate([first[:, None], slope], axis=1)
         return Natural(eta, base=self.log_base, base_total=total, noise=noise)
 

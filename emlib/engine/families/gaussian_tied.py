@@ -46,7 +46,7 @@ class TiedGaussian(Linear, GaussianShape):
 
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``x x'``."""
-        return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,njb->ij", X, X) for X in r.pieces(8192, 1))))
+        return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,njb->ij", X, X) for X in r.cut(8192, 1))))
 
     def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w - m'Pm / 2, P m]``; the rest of eq. 2.4 is the base measure."""
@@ -134,7 +134,7 @@ class TiedSphericalGaussian(Linear, GaussianShape):
 
     def shared(self, rows: Rows) -> FloatArray:
         """The sum of ``|x|**2``."""
-        return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,nib->", X, X) for X in r.pieces(8192, 1))))
+        return np.asarray(rows.once(self, lambda r: sum(np.einsum("nib,nib->", X, X) for X in r.cut(8192, 1))))
 
     def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w - m'm / 2 s2, m / s2]``; the rest of eq. 2.4 is the base measure."""
