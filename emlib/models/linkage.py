@@ -76,10 +76,12 @@ class Linkage:
         y, log_coefficients = _counts(data)
         log_p = _log_cells(params)
         share = log_p[:2, None].copy()
-        value = y[0] * assign(share, Latent(latent.temperature)) + log_coefficients
-        value += float(y[1:] @ np.where(y[1:] > 0, log_p[2:], 0.0))  # what never occurred may be impossible
+        first = y[0] * assign(share, Latent(latent.temperature))
+        others = float(y[1:] @ np.where(y[1:] > 0, log_p[2:], 0.0))  # what never occurred may be impossible
+        value = first + log_coefficients + others
+        noise = 4 * EPS * (abs(float(first)) + abs(log_coefficients) + abs(others))  # they may cancel
         hidden = y[0] * share[1, 0] if latent.rng is None else latent.rng.binomial(int(y[0]), share[1, 0])
-        return LinkageStats(np.array([y[0] - hidden, hidden, *y[1:]]), 4 * EPS * log_coefficients), value
+        return LinkageStats(np.array([y[0] - hidden, hidden, *y[1:]]), noise), value
 
     def m_step(self, stats: LinkageStats, prior: BetaPrior | None = None) -> LinkageParams:
         """Of the offspring whose kind depends on t, the part that is t/4 (eq. 3.2)."""

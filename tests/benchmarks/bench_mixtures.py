@@ -143,7 +143,7 @@ def test_twenty_starts_beside_scikit_learn():
         return [SklearnMixture(K, means_init=m, **options).fit(X) for m in means]
 
     best = max(fit.lower_bound_ for fit in theirs()) * n
-    assert abs(ours(False).log_likelihood - best) < 1e-6 * n
+    assert ours(False).log_likelihood > best - 1e-6 * n, "together they did not climb as high, so no ratio counts"
     rounds = [
         (cpu_seconds(theirs), cpu_seconds(lambda: ours(False)), cpu_seconds(lambda: ours(True))) for _ in range(REPEATS)
     ]
