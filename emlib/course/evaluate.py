@@ -1,0 +1,221 @@
+"""Judge one function: call it once for each case, compare with the reference, and name the mistake if it is a known one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .calls import Call, Outcome, outcome_of
+from .compare import Difference
+from .contract import Check, Function, Inputs, Slip
+
+SLOW = 0.2  # seconds; below, nobody waits
+TOO_SLOW = 50  # times the reference
+LOUD = 2_000  # characters printed
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one check.
+
+    Attributes
+    ----------
+    title : str
+        What was asked for.
+    points, earned : int
+        What it is worth, and what was given.
+    case : str
+        The first case that failed; empty if none did.
+    problem : str
+        What is wrong there, in words and shapes.
+    numbers : str
+        The same in numbers, which give the case away.
+    """
+
+    title: str
+    points: int
+    earned: int
+    case: str = ""
+    problem: str = ""
+    numbers: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the check gave its points."""
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one function.
+
+    Attributes
+    ----------
+    id : str
+        ``topic.function``.
+    results : tuple of Result
+        One for each check, in order.
+    slip, why : str
+        The name of the known mistake that answers in the same way, and the sentence that explains it; empty if there is none.
+    remarks : tuple of str
+        What costs no points: slowness, floods of text.
+    printed : str
+        The beginning of what the function printed.
+    detail : str
+        The traceback of the first failure, for the owner of the code.
+    unwritten : bool
+        The function is not there, or still the stub.
+    """
+
+    id: str
+    results: tuple[Result, ...]
+    slip: str = ""
+    why: str = ""
+    remarks: tuple[str, ...] = ()
+    printed: str = ""
+    detail: str = ""
+    unwritten: bool = False
+
+    @property
+    def points(self) -> int:
+        """What all checks are worth."""
+        return sum(result.points for result in self.results)
+
+    @property
+    def earned(self) -> int:
+        """What was given for those that passed."""
+        return sum(result.earned for result in self.results)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(result.passed for result in self.results)
+
+
+def evaluate(function: Function, call: Call, seed: int = 0) -> Report:
+    """Judge the function that `call` reaches under the same name.
+
+    Parameters
+    ----------
+    function : Function
+        From `emlib.course.load`.
+    call : Call
+        How to call what the student wrote.
+    seed : int
+        Of the inputs.
+
+    Returns
+    -------
+    Report
+        The same for the same answers, wherever they were computed.
+
+    Examples
+    --------
+    >>> from emlib.course import load
+    >>> from emlib.course.calls import in_this_process
+    >>> e_step = load("mixtures").functions["responsibilities"]
+    >>> report = evaluate(e_step, in_this_process({"responsibilities": e_step.reference}))
+    >>> report.earned == report.points
+    True
+    """
+    cases = function.inputs(seed)
+    trials: dict[str, _Trial] = {}
+    for name, inputs in cases.items():
+        trial = _try(function, call, inputs)
+        trials[name] = trial
+        if trial.outcome.kind in ("unwritten", "missing"):
+            return _unwritten(function, trial.outcome)
+        if trial.outcome.kind == "interrupted":
+            break  # who pressed stop wants the prompt back
+    results = tuple(_judge(check, list(cases), trials) for check in function.checks)
+    failed = next((trial for trial in trials.values() if trial.difference), None)
+    slip = _name(function, cases, trials) if failed else None
+    return Report(
+        function.id,
+        results,
+        slip=slip.name if slip else "",
+        why=slip.why if slip else "",
+        remarks=tuple(_remarks(trials)),
+        printed=next((trial.outcome.printed for trial in trials.values() if trial.outcome.printed), ""),
+        detail=failed.outcome.detail if failed else "",
+    )
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One case: what came back, and what is wrong with it."""
+
+    outcome: Outcome
+    difference: Difference | None
+    reference_seconds: float
+
+
+def _try(function: Function, call: Call, inputs: Inputs) -> _Trial:
+    started = time.perf_counter()
+    expected = function.expected(inputs)
+    seconds = time.perf_counter() - started
+    outcome = call(function.name, inputs)
+    return _Trial(outcome, _difference(function, outcome, expected, inputs), seconds)
+
+
+def _difference(function: Function, outcome: Outcome, expected: Any, inputs: Inputs) -> Difference | None:
+    if outcome.kind != "returned":
+        return Difference(f"your function {outcome.problem}")
+    if outcome.changed:
+        return Difference(
+            f"your function changed its input {' and '.join(outcome.changed)}: work on a copy, whoever called you still needs it"
+        )
+    return function.compare(outcome.value, expected, inputs, function.returns)
+
+
+def _judge(check: Check, names: list[str], trials: Mapping[str, _Trial]) -> Result:
+    for name in check.cases or names:
+        if name not in trials:
+            return Result(check.title, check.points, 0, name, "not tried, since you stopped an earlier case")
+        difference = trials[name].difference
+        if difference is not None:
+            return Result(check.title, check.points, 0, name, difference.sentence, difference.numbers)
+    return Result(check.title, check.points, check.points)
+
+
+def _unwritten(function: Function, outcome: Outcome) -> Report:
+    said = "not written yet" if outcome.kind == "unwritten" else outcome.problem
+    results = tuple(Result(check.title, check.points, 0, problem=said) for check in function.checks)
+    return Report(function.id, results, unwritten=True)
+
+
+def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, _Trial]) -> Slip | None:
+    """The slip that answers every case as the student did, if there is one."""
+    for slip in function.slips:
+        if all(_answers_like(function, slip, cases[name], trial.outcome) for name, trial in trials.items()):
+            return slip
+    return None
+
+
+def _answers_like(function: Function, slip: Slip, inputs: Inputs, outcome: Outcome) -> bool:
+    with np.errstate(all="ignore"):
+        theirs = outcome_of(slip.answer, inputs)
+    if theirs.kind != outcome.kind or theirs.changed != outcome.changed:
+        return False
+    if theirs.kind != "returned":
+        return theirs.problem.partition(":")[0] == outcome.problem.partition(":")[0]
+    return function.compare(outcome.value, theirs.value, inputs, function.returns) is None
+
+
+def _remarks(trials: Mapping[str, _Trial]) -> list[str]:
+    remarks = []
+    slowest = max(trials.values(), key=lambda trial: trial.outcome.seconds)
+    seconds, usual = slowest.outcome.seconds, max(slowest.reference_seconds, 1e-4)
+    if slowest.outcome.kind == "returned" and seconds > max(SLOW, TOO_SLOW * usual):
+        remarks.append(
+            f"It took {seconds:.1f} s where {usual * 1e3:.1g} ms would do: arithmetic on whole arrays instead of loops over "
+            "points is what makes the difference."
+        )
+    printed = max(trial.outcome.n_printed for trial in trials.values())
+    if printed > LOUD:
+        remarks.append(f"It printed {printed:,} characters in one call; only the beginning is kept.")
+    return remarks
