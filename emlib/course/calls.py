@@ -103,6 +103,8 @@ def outcome_of(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Outco
             value = plain(_fitting(function, given)(*given.values()))
         except NotPlain as error:
             kind, problem = "foreign", f"returned {error}"
+        except _Unfit as error:
+            kind, problem = "raised", str(error)
         except NotImplementedError:
             kind, problem = "unwritten", "is not written yet"
         except KeyboardInterrupt:
@@ -121,10 +123,14 @@ def outcome_of(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Outco
     )
 
 
+class _Unfit(TypeError):
+    """It cannot be called so."""
+
+
 def _fitting(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable[..., Any]:
     """The function, if it can be called with so many arguments."""
     if not callable(function):
-        raise TypeError(f"{type(function).__name__} is no function")
+        raise _Unfit(f"is no function but {'an' if type(function).__name__[0] in 'aeiou' else 'a'} {type(function).__name__}")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -132,7 +138,7 @@ def _fitting(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable
     try:
         signature.bind(*given.values())
     except TypeError:
-        raise TypeError(f"it takes {signature}, and is called with ({', '.join(given)})") from None
+        raise _Unfit(f"takes {signature}, but is called with ({', '.join(given)})") from None
     return function
 
 

@@ -216,6 +216,7 @@ def _numbers(name: str, got: np.ndarray, wanted: np.ndarray, relative: float, of
     if wanted.dtype.kind in "OU":
         same = bool(np.all(got == wanted))
         return None if same else Difference(f"{name} is not the right one", f"expected {wanted!s}, got {got!s}")
+    whole = wanted.dtype.kind in "biu"
     got, wanted = got.astype(float), wanted.astype(float)
     if not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
         return _not_finite(name, got)
@@ -234,7 +235,11 @@ def _numbers(name: str, got: np.ndarray, wanted: np.ndarray, relative: float, of
         sentence = f"{name}: no number is right"
     else:
         sentence = f"{name}: {int(wrong.sum())} of {wrong.size} numbers are wrong"
-    return Difference(sentence, f"{where} should be {_shown(wanted[at])}, is {_shown(got[at])}")
+    return Difference(sentence, f"{where} should be {_entry(wanted[at], whole)}, is {_entry(got[at], whole)}")
+
+
+def _entry(value: float, whole: bool) -> str:
+    return f"{value:.0f}" if whole and value == round(value) else f"{value:.6g}"
 
 
 def _not_finite(name: str, got: np.ndarray) -> Difference:

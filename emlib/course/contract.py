@@ -93,10 +93,15 @@ class Function:
     after: str = ""
     example_inputs: Callable[[], Inputs] | None = None
     picture: Callable[..., None] | None = None
+    alt: str = ""
     drawn: Callable[[np.random.Generator], Case] | None = None
     checks: list[Check] = field(default_factory=list)
     slips: list[Slip] = field(default_factory=list)
     alternatives: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the reference, so that later references can be made of earlier ones, as the student's functions are."""
+        return self.reference(*inputs)
 
     @property
     def name(self) -> str:
@@ -129,10 +134,14 @@ class Function:
         self.example_inputs = inputs
         return inputs
 
-    def draws(self, picture: Written) -> Written:
-        """Say how to draw an answer: ``picture(ax, answer, **inputs)`` for the inputs of the example."""
-        self.picture = picture
-        return picture
+    def draws(self, alt: str) -> Callable[[Written], Written]:
+        """Say how to draw an answer: ``picture(ax, answer, **inputs)``; `alt` says what the example's picture shows."""
+
+        def keep(picture: Written) -> Written:
+            self.picture, self.alt = picture, " ".join(alt.split())
+            return picture
+
+        return keep
 
     def check(self, title: str, *, points: int, on: str | Sequence[str] = ()) -> None:
         """Give points for answering like the reference on the cases named (all of them, if none is)."""

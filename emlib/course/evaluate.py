@@ -16,6 +16,7 @@ from .contract import Check, Function, Inputs, Slip
 SLOW = 0.2  # seconds; below, nobody waits
 TOO_SLOW = 50  # times the reference
 LOUD = 2_000  # characters printed
+MOST_SLIPS = 2  # named at a time
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Report:
         ``topic.function``.
     results : tuple of Result
         One for each check, in order.
-    slip, why : str
-        The name of the known mistake that answers in the same way, and the sentence that explains it; empty if there is none.
+    slips, why : tuple of str
+        The names of the known mistakes that answer in the same way, and the sentences that explain them; one as a rule.
     remarks : tuple of str
         What costs no points: slowness, floods of text.
     printed : str
@@ -73,8 +74,8 @@ class Report:
 
     id: str
     results: tuple[Result, ...]
-    slip: str = ""
-    why: str = ""
+    slips: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     printed: str = ""
     detail: str = ""
@@ -133,12 +134,12 @@ def evaluate(function: Function, call: Call, seed: int = 0) -> Report:
             break  # who pressed stop wants the prompt back
     results = tuple(_judge(check, list(cases), trials) for check in function.checks)
     failed = next((trial for trial in trials.values() if trial.difference), None)
-    slip = _name(function, cases, trials) if failed else None
+    slips = _name(function, cases, trials) if failed else []
     return Report(
         function.id,
         results,
-        slip=slip.name if slip else "",
-        why=slip.why if slip else "",
+        slips=tuple(slip.name for slip in slips),
+        why=tuple(slip.why for slip in slips),
         remarks=tuple(_remarks(trials)),
         printed=next((trial.outcome.printed for trial in trials.values() if trial.outcome.printed), ""),
         detail=failed.outcome.detail if failed else "",
@@ -188,12 +189,27 @@ def _unwritten(function: Function, outcome: Outcome) -> Report:
     return Report(function.id, results, unwritten=True)
 
 
-def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, _Trial]) -> Slip | None:
-    """The slip that answers every case as the student did, if there is one."""
+def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, _Trial]) -> list[Slip]:
+    """The slips that answer the failed cases as the student did: those that explain most first, until no more are explained.
+
+    People make two mistakes at once, and each shows on its own cases. A slip that would have failed a case which the student
+    passed is not the student's.
+    """
+    failed = {name for name, trial in trials.items() if trial.difference}
+    explained = {}
     for slip in function.slips:
-        if all(_answers_like(function, slip, cases[name], trial.outcome) for name, trial in trials.items()):
-            return slip
-    return None
+        like = {name for name in trials if _answers_like(function, slip, cases[name], trials[name].outcome)}
+        if like >= trials.keys() - failed:
+            explained[slip.name] = like & failed
+    slips = {slip.name: slip for slip in function.slips}
+    named = []
+    while failed and len(named) < MOST_SLIPS:
+        best = max(explained, key=lambda name: len(explained[name] & failed), default=None)
+        if best is None or not explained[best] & failed:
+            break
+        named.append(slips[best])
+        failed -= explained[best]
+    return named
 
 
 def _answers_like(function: Function, slip: Slip, inputs: Inputs, outcome: Outcome) -> bool:
