@@ -6,6 +6,7 @@ import pytest
 
 import emlib
 from emlib import cli
+from emlib.cli import doctor
 
 
 def test_doctor(capsys):
@@ -13,11 +14,11 @@ def test_doctor(capsys):
     out = capsys.readouterr().out
     assert out.startswith(f"emlib {emlib.__version__}, Python 3.")
     assert "numpy: " in out
-    assert all(f"[{extra}]" in out for extra in cli.EXTRAS)
+    assert all(f"[{extra}]" in out for extra in doctor.EXTRAS)
 
 
 def test_doctor_finds_what_is_missing(capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_version", lambda name: None)
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
     assert cli.main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "numpy: missing, though it is needed" in out

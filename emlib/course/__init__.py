@@ -8,8 +8,8 @@ In a notebook a student needs three names:
 >>> print(check("mixtures.log_sum_exp", log_sum_exp))
 mixtures.log_sum_exp: not written yet. Put your code in place of the line with raise, and run both cells again.
 
-An exercise is a module of `emlib.course.exercises` (see `emlib.course.contract` for how to write one). NumPy is all it needs;
-nothing here reaches for a network, a thread or a file outside the package.
+An exercise is a module of `emlib.course.exercises` (see `emlib.course.contract` for how to write one). NumPy is all it
+needs; nothing here reaches for a network, a thread or a file outside the package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One call of a student's function, and everything that can become of it.
 
-Here the call is made in this process: in the student's own notebook. The grader makes it in a locked worker and answers with
-the same `Outcome`, so that whoever judges the answers cannot tell the two apart.
+Here the call is made in this process: in the student's own notebook. The grader makes it in a locked worker and
+answers with the same `Outcome`, so that whoever judges the answers cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Outcome:
     Attributes
     ----------
     kind : str
-        ``returned`` (then `value` is plain data) · ``raised`` · ``unwritten`` (the stub as it was handed out) · ``missing``
-        (no such function) · ``interrupted`` (by the student) · ``foreign`` (returned something that is no plain data); and
-        in the grader only, ``late`` (stopped by the clock) · ``lost`` (the process died).
+        ``returned`` (then `value` is plain data) · ``raised`` · ``unwritten`` (the stub as it was handed out) ·
+        ``missing`` (no such function) · ``interrupted`` (by the student) · ``foreign`` (returned something that is no
+        plain data); and in the grader only, ``late`` (stopped by the clock) · ``lost`` (the process died).
     value : plain data
         What was returned.
     problem : str
@@ -64,7 +64,9 @@ class Outcome:
 class Call(Protocol):
     """Something that calls the student's function `name` with these inputs, in order."""
 
-    def __call__(self, name: str, inputs: Mapping[str, Any]) -> Outcome: ...
+    def __call__(self, name: str, inputs: Mapping[str, Any]) -> Outcome:
+        """What became of it."""
+        ...
 
 
 def in_this_process(functions: Mapping[str, Any]) -> Call:
@@ -130,7 +132,9 @@ class _Unfit(TypeError):
 def _fitting(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable[..., Any]:
     """The function, if it can be called with so many arguments."""
     if not callable(function):
-        raise _Unfit(f"is no function but {'an' if type(function).__name__[0] in 'aeiou' else 'a'} {type(function).__name__}")
+        raise _Unfit(
+            f"is no function but {'an' if type(function).__name__[0] in 'aeiou' else 'a'} {type(function).__name__}"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 """Is this answer the same as that one? If not: the most helpful thing to say about the difference.
 
-A comparison takes an answer and what it should be, and returns nothing if they agree. It serves twice: against the reference to
-judge an answer, and against every slip to name a mistake.
+A comparison takes an answer and what it should be, and returns nothing if they agree. It serves twice: against the
+reference to judge an answer, and against every slip to name a mistake.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ Rule = Callable[[Any, Inputs], "str | None"]
 class Compare(Protocol):
     """Compare an answer with the expected one; `returns` names the parts of the answer and their shapes."""
 
-    def __call__(self, answer: Any, expected: Any, inputs: Inputs, returns: Mapping[str, str]) -> Difference | None: ...
+    def __call__(self, answer: Any, expected: Any, inputs: Inputs, returns: Mapping[str, str]) -> Difference | None:
+        """What is wrong; None if nothing is."""
+        ...
 
 
 def close(
@@ -56,8 +58,8 @@ def close(
     any_order : str
         The letter of an axis, such as ``K``, along which the answer may be permuted (all parts that have it, alike).
     rule : callable, optional
-        ``rule(answer, inputs)`` returns a sentence if the answer breaks a law that a student can check alone, such as "each
-        row should sum to one". It is asked only when the numbers are wrong, and explains; it does not judge.
+        ``rule(answer, inputs)`` returns a sentence if the answer breaks a law that a student can check alone, such as
+        "each row should sum to one". It is asked only when the numbers are wrong, and explains; it does not judge.
 
     Examples
     --------
@@ -244,7 +246,9 @@ def _entry(value: float, whole: bool) -> str:
 
 def _not_finite(name: str, got: np.ndarray) -> Difference:
     if np.isnan(got).any():
-        return Difference(f"{name} contains nan (not a number): look for 0/0, inf - inf, or the logarithm of a negative number")
+        return Difference(
+            f"{name} contains nan (not a number): look for 0/0, inf - inf, or the logarithm of a negative number"
+        )
     if np.isinf(got).any():
         return Difference(f"{name} contains inf: look for a division by zero or the logarithm of zero")
     return Difference(f"{name} is finite where it should not be")
@@ -279,4 +283,6 @@ def _indices(letters: list[str], letter: str, order: list[int]) -> tuple[Any, ..
 
 
 def _shown(value: Any) -> str:
-    return np.array2string(np.asarray(value, float), precision=4, threshold=6, edgeitems=2, separator=", ").replace("\n", "")
+    return np.array2string(np.asarray(value, float), precision=4, threshold=6, edgeitems=2, separator=", ").replace(
+        "\n", ""
+    )

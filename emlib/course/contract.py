@@ -1,7 +1,8 @@
 """What an exercise is: functions to write, inputs to try them on, points, hints, and the mistakes people make.
 
-An exercise is one module in `emlib.course.exercises`, and that module is its only definition: the notebook with the stubs,
-the solution page, the checks in the notebook, in pytest and in the grader are all made of it. Read top to bottom it says
+An exercise is one module in `emlib.course.exercises`, and that module is its only definition: the notebook with the
+stubs, the solution page, the checks in the notebook, in pytest and in the grader are all made of it. Read top to
+bottom it says
 
     exercise = Exercise("coins", title=…, objectives=[…], intro="…")
 
@@ -21,8 +22,8 @@ the solution page, the checks in the notebook, in pytest and in the grader are a
         return x.sum() / (len(x) - 1)
 
 There is one kind of check: call the function once for each case and compare what it returns with what the reference
-returns. So no check can be passed by an answer that only has the right look, and a mistake is named by comparing in the same
-way with what the slips return.
+returns. So no check can be passed by an answer that only has the right look, and a mistake is named by comparing in
+the same way with what the slips return.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ class Function:
     name, signature, docstring
         Of the reference; the stub has the same.
     returns : dict
-        Name and shape of each thing that is returned, as ``{"weights": "(K,)", "means": "(K, d)"}``. The letters are those of
-        the docstring; messages repeat them.
+        Name and shape of each thing that is returned, as ``{"weights": "(K,)", "means": "(K, d)"}``. The letters are
+        those of the docstring; messages repeat them.
     story : str
         Markdown above the stub.
     hints : sequence of str
@@ -219,7 +220,7 @@ class Exercise:
     intro : str
         Markdown at the top of the notebook.
     setup : str
-        Code of the first cell, beyond the imports of NumPy and of ``check``, ``hint`` and ``goal``.
+        Code of the first cell, beyond the imports of NumPy, `emlib` and what `emlib.course` offers students.
     minutes : int
         How long it takes.
     outro : str
@@ -292,7 +293,7 @@ class Exercise:
 
 
 def answer_of(answer: Callable[..., Any], inputs: Inputs) -> Any:
-    """What a trusted function answers to copies of these inputs, as plain data; warnings of NumPy are its own affair."""
+    """What a trusted function answers to copies of these inputs, as plain data; NumPy's warnings are its own affair."""
     with np.errstate(all="ignore"):
         return plain(answer(*map(arrive, inputs.values())))
 

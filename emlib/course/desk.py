@@ -1,4 +1,4 @@
-"""What a student calls in a notebook: `goal` to see where to go, `check` to hear how it went, `hint` to be helped on."""
+"""What a student calls: `goal` to see where to go, `check` to hear how it went, `hint` to be helped on."""
 
 from __future__ import annotations
 
@@ -182,7 +182,9 @@ def shown(value: Any) -> str:
         return repr(value)
     if array.ndim == 0:
         return f"{float(array):.4f}"
-    text = np.array2string(array, precision=4, suppress_small=True, threshold=24, edgeitems=3, separator=", ", max_line_width=88)
+    text = np.array2string(
+        array, precision=4, suppress_small=True, threshold=24, edgeitems=3, separator=", ", max_line_width=88
+    )
     return " ".join(text.split("\n ")) if array.size <= 8 else text.replace("\n", "\n      ")
 
 
@@ -197,7 +199,7 @@ def _draw(task: Function, inputs: dict[str, Any], expected: Any, function: Calla
         elif outcome.kind == "returned":
             answers["yours (not the same)"] = outcome.value
     assert task.picture is not None
-    figure, axes = plt.subplots(1, len(answers), figsize=(4.8 * len(answers), 3.2), layout="constrained", squeeze=False)
+    _, axes = plt.subplots(1, len(answers), figsize=(4.8 * len(answers), 3.2), layout="constrained", squeeze=False)
     for ax, (title, answer) in zip(axes[0], answers.items(), strict=True):
         try:
             task.picture(ax, answer, **inputs)

@@ -1,4 +1,4 @@
-"""Judge one function: call it once for each case, compare with the reference, and name the mistake if it is a known one."""
+"""Judge one function: call it for each case, compare with the reference, and name the mistake if it is a known one."""
 
 from __future__ import annotations
 
@@ -168,7 +168,8 @@ def _difference(function: Function, outcome: Outcome, expected: Any, inputs: Inp
         return Difference(f"your function {outcome.problem}")
     if outcome.changed:
         return Difference(
-            f"your function changed its input {' and '.join(outcome.changed)}: work on a copy, whoever called you still needs it"
+            f"your function changed its input {' and '.join(outcome.changed)}: work on a copy, whoever called you "
+            f"still needs it"
         )
     return function.compare(outcome.value, expected, inputs, function.returns)
 
@@ -190,10 +191,10 @@ def _unwritten(function: Function, outcome: Outcome) -> Report:
 
 
 def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, _Trial]) -> list[Slip]:
-    """The slips that answer the failed cases as the student did: those that explain most first, until no more are explained.
+    """The slips that answer the failed cases as the student did, those that explain most first.
 
-    People make two mistakes at once, and each shows on its own cases. A slip that would have failed a case which the student
-    passed is not the student's.
+    People make two mistakes at once, and each shows on its own cases. A slip that would have failed a case which the
+    student passed is not the student's.
     """
     failed = {name for name, trial in trials.items() if trial.difference}
     explained = {}
@@ -202,7 +203,7 @@ def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, 
         if like >= trials.keys() - failed:
             explained[slip.name] = like & failed
     slips = {slip.name: slip for slip in function.slips}
-    named = []
+    named: list[Slip] = []
     while failed and len(named) < MOST_SLIPS:
         best = max(explained, key=lambda name: len(explained[name] & failed), default=None)
         if best is None or not explained[best] & failed:
@@ -228,7 +229,8 @@ def _remarks(trials: Mapping[str, _Trial]) -> list[str]:
     seconds, usual = slowest.outcome.seconds, max(slowest.reference_seconds, 1e-4)
     if slowest.outcome.kind == "returned" and seconds > max(SLOW, TOO_SLOW * usual):
         remarks.append(
-            f"It took {seconds:.1f} s where {usual * 1e3:.1g} ms would do: arithmetic on whole arrays instead of loops over "
+            f"It took {seconds:.1f} s where {usual * 1e3:.1g} ms would do: arithmetic on whole arrays instead of "
+            f"loops over "
             "points is what makes the difference."
         )
     printed = max(trial.outcome.n_printed for trial in trials.values())

@@ -19,11 +19,11 @@ def as_text(report: Report) -> str:
 
     Examples
     --------
-    >>> print(as_text(Report("t.f", (Result("a mean", 2, 0, "few numbers", "mean is not right", "mean should be 1, is 2"),))))
+    >>> print(as_text(Report("t.f", (Result("a mean", 2, 0, "few", "mean is not right", "mean should be 1, is 2"),))))
     t.f: 0 of 2 points
       ✗ a mean (0 of 2)
           mean is not right
-          case 'few numbers': mean should be 1, is 2
+          case 'few': mean should be 1, is 2
       hint("t.f") gives a hint.
     """
     if report.unwritten:
@@ -79,14 +79,20 @@ def _unwritten(report: Report) -> str:
 
 def _all_said(report: Report) -> list[list[str]]:
     """What to say below each check; a sentence that was said already is not said again."""
-    said, heard = [], set()
+    said: list[list[str]] = []
+    heard: set[str] = set()
     for result in report.results:
         if result.passed:
             said.append([])
         elif result.problem in heard:
             said.append([f"case {result.case!r}: the same"])
         else:
-            said.append([result.problem, f"case {result.case!r}: {result.numbers}" if result.numbers else f"in case {result.case!r}"])
+            said.append(
+                [
+                    result.problem,
+                    f"case {result.case!r}: {result.numbers}" if result.numbers else f"in case {result.case!r}",
+                ]
+            )
         heard.add(result.problem)
     return said
 
@@ -101,7 +107,10 @@ def _item(result: Result, said: list[str]) -> str:
 
 def _box(body: str, colour: str, report: Report) -> str:
     # Seen by eyes only where the page has no such class: a rule for notebooks.
-    hidden = "<style>.em-check .visually-hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}</style>"
+    hidden = (
+        "<style>.em-check "
+        ".visually-hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}</style>"
+    )
     return (
         f"<section class='em-check' aria-label='{html.escape(headline(report), quote=True)}' "
         f"style='border-left:4px solid {colour};padding:0.1em 1em'>{hidden}{body}</section>"

@@ -1,7 +1,7 @@
 """What passes between a check and a student's function: plain data, and nothing else.
 
-Numbers, text, arrays, and lists, tuples and dictionaries of them. A check looks at a copy made of exact types only, so an
-answer cannot lie about its shape, its length or its equality: whatever it was, it is data by then.
+Numbers, text, arrays, and lists, tuples and dictionaries of them. A check looks at a copy made of exact types only, so
+an answer cannot lie about its shape, its length or its equality: whatever it was, it is data by then.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def plain(value: Any) -> Any:
     Returns
     -------
     None, bool, int, float, str, Seed, ndarray, or a list, tuple or dict (with text as keys) of these
-        Arrays are of boolean, integer or floating type, contiguous, and exactly `numpy.ndarray`; arrays without axes become
-        Python numbers. Anything else that NumPy reads as an array of numbers (a table of pandas, say) becomes one.
+        Arrays are of boolean, integer or floating type, contiguous, and exactly `numpy.ndarray`; arrays without axes
+        become Python numbers. Anything else that NumPy reads as an array of numbers (a table of pandas, say) becomes
+        one.
 
     Raises
     ------

@@ -23,13 +23,11 @@ exercise = Exercise(
         components with `weights` (K,), `means` (K, d) and `covariances` (K, d, d).
         """,
     setup="""
-        import emlib
-
         X = emlib.data.old_faithful()
         """,
     outro="""
-        Run your `fit` on Old Faithful with another start, one in which both means are the same. Nothing moves apart, however
-        long it runs: the two components stay twins. Chapter 6 explains why, and what kind of place that is.
+        Run your `fit` on Old Faithful with another start, one in which both means are the same. Nothing moves apart,
+        however long it runs: the two components stay twins. Chapter 6 explains why, and what kind of place that is.
         """,
 )
 
@@ -53,7 +51,9 @@ def _log_joint(X, weights, means, covariances):
     for weight, mean, covariance in zip(weights, means, covariances, strict=True):
         precision = np.linalg.inv(covariance)
         distance = np.einsum("nd,de,ne->n", X - mean, precision, X - mean)
-        columns.append(np.log(weight) + 0.5 * (np.linalg.slogdet(precision)[1] - X.shape[1] * np.log(2 * np.pi) - distance))
+        columns.append(
+            np.log(weight) + 0.5 * (np.linalg.slogdet(precision)[1] - X.shape[1] * np.log(2 * np.pi) - distance)
+        )
     return np.stack(columns, axis=1)
 
 
@@ -81,10 +81,10 @@ def _total(log_joint):
         "Take top = a.max(axis=1), one for each row, subtract it from the row as top[:, None], and add top at the end.",
     ],
     after="""
-        With the largest entry taken out, the sum is at least 1 and its logarithm at least 0. Terms that still underflow are
-        the ones that would not have changed the sum. Adding `1e-10` inside the logarithm only hides the damage: every far point
-        would get the same log-likelihood, −23.03, and the program would never learn that one of them is further than another.
-        """,
+        With the largest entry taken out, the sum is at least 1 and its logarithm at least 0. Terms that still
+        underflow are the ones that would not have changed the sum. Adding `1e-10` inside the logarithm only hides the
+        damage: every far point would get the same log-likelihood, −23.03, and the program would never learn that one
+        of them is further than another. """,
 )
 def log_sum_exp(a):
     """Logarithm of the sum of exponentials of each row.
@@ -131,7 +131,8 @@ def naive(a):
 
 
 @log_sum_exp.slip(
-    "Adding 1e-10 keeps the logarithm finite by making the number up: every row far below zero gets -23.03, however far it "
+    "Adding 1e-10 keeps the logarithm finite by making the number up: every row far below zero gets -23.03, however "
+    "far it "
     "is. Take the largest entry of the row out instead."
 )
 def one_e_minus_ten(a):
@@ -161,22 +162,25 @@ def by_scipy(a):
 @exercise.function(
     returns={"log_joint": "(n, K)"},
     story="""
-        What does component $k$ say about point $x_i$? Its share times its density, $w_k\\, \\mathcal N(x_i \\mid \\mu_k, \\Sigma_k)$:
-        the probability of *being of kind k and lying there*. You need the logarithm,
+        What does component $k$ say about point $x_i$? Its share times its density, $w_k\\, \\mathcal N(x_i \\mid
+        \\mu_k, \\Sigma_k)$: the probability of *being of kind k and lying there*. You need the logarithm,
 
         $$\\log w_k - \\tfrac12 \\log |\\Sigma_k| - \\tfrac d2 \\log 2\\pi
           - \\tfrac12 (x_i - \\mu_k)^\\top \\Sigma_k^{-1} (x_i - \\mu_k).$$
         """,
     hints=[
-        "Do it for one component first: a column of n numbers. Then a loop over the K components, and np.stack(columns, axis=1).",
-        "For one component, D = X - means[k] is (n, d), and the squared distances are (D @ P * D).sum(axis=1), with P the inverse "
+        "Do it for one component first: a column of n numbers. Then a loop over the K components, and "
+        "np.stack(columns, axis=1).",
+        "For one component, D = X - means[k] is (n, d), and the squared distances are (D @ P * D).sum(axis=1), with P "
+        "the inverse "
         "of covariances[k].",
-        "The log determinant is np.linalg.slogdet(covariances[k])[1]; it enters with the factor -1/2, as does d * log(2 * pi).",
+        "The log determinant is np.linalg.slogdet(covariances[k])[1]; it enters with the factor -1/2, as does d * "
+        "log(2 * pi).",
     ],
     after="""
-        A loop over the few components is fine; a loop over the many points is what costs. Inverting a 2 × 2 matrix is harmless; in
-        many dimensions one takes the Cholesky factor and solves a triangular system instead, which loses fewer digits.
-        """,
+        A loop over the few components is fine; a loop over the many points is what costs. Inverting a 2 × 2 matrix is
+        harmless; in many dimensions one takes the Cholesky factor and solves a triangular system instead, which loses
+        fewer digits. """,
 )
 def log_joint(X, weights, means, covariances):
     """Logarithm of weight times normal density, for each point and component.
@@ -240,20 +244,27 @@ def weights_forgotten(X, weights, means, covariances):
     return _log_joint(X, np.ones_like(weights), means, covariances)
 
 
-@log_joint.slip("This multiplies by the covariance where its inverse belongs: a wide component should forgive distance, not punish it.")
+@log_joint.slip(
+    "This multiplies by the covariance where its inverse belongs: a wide component should forgive distance, not "
+    "punish it."
+)
 def covariance_for_precision(X, weights, means, covariances):
     terms = [np.einsum("nd,de,ne->n", X - m, C, X - m) for m, C in zip(means, covariances, strict=True)]
     constants = np.linalg.slogdet(covariances)[1] + X.shape[1] * np.log(2 * np.pi)
     return np.log(weights) - (np.stack(terms, axis=1) + constants) / 2
 
 
-@log_joint.slip("The determinant is missing: without -1/2 log|covariance| a wide component is as high as a narrow one, which it is not.")
+@log_joint.slip(
+    "The determinant is missing: without -1/2 log|covariance| a wide component is as high as a narrow one, which it "
+    "is not."
+)
 def determinant_forgotten(X, weights, means, covariances):
     return _log_joint(X, weights, means, covariances) + np.linalg.slogdet(covariances)[1] / 2
 
 
 @log_joint.slip(
-    "The constant d/2 log(2 pi) is missing. It cancels in the responsibilities, but not in the log-likelihood, which could then "
+    "The constant d/2 log(2 pi) is missing. It cancels in the responsibilities, but not in the log-likelihood, which "
+    "could then "
     "not be compared with anybody else's."
 )
 def constant_forgotten(X, weights, means, covariances):
@@ -261,7 +272,8 @@ def constant_forgotten(X, weights, means, covariances):
 
 
 @log_joint.slip(
-    "This computes the density first and takes its logarithm afterwards. Far away the density underflows to 0, and log(0) is "
+    "This computes the density first and takes its logarithm afterwards. Far away the density underflows to 0, and "
+    "log(0) is "
     "-inf. Write the logarithm of the formula, term by term."
 )
 def log_of_density(X, weights, means, covariances):
@@ -309,13 +321,13 @@ def _rows_sum_to_one(answer, inputs):
         """,
     hints=[
         "In logarithms a quotient is a difference: the log share is a[i, k] minus the log_sum_exp of row i.",
-        "You have written log_sum_exp already. Its result is (n,); to subtract it from (n, K) give it a second axis: total[:, None].",
+        "You have written log_sum_exp already. Its result is (n,); to subtract it from (n, K) give it a second axis: "
+        "total[:, None].",
         "return np.exp(log_joint - log_sum_exp(log_joint)[:, None])",
     ],
     after="""
-        Every entry of `log_joint - total[:, None]` is at most 0, so nothing overflows, and what underflows is a share that is zero
-        to sixteen digits.
-        """,
+        Every entry of `log_joint - total[:, None]` is at most 0, so nothing overflows, and what underflows is a share
+        that is zero to sixteen digits. """,
     compare=close(rule=_rows_sum_to_one),
 )
 def responsibilities(log_joint):
@@ -340,8 +352,8 @@ def _():
 
 
 @responsibilities.draws(
-    """Three bars, one for each point, each cut into the shares of two components: the first nearly all of component 1, the
-    second in halves, the third nine tenths of component 0."""
+    """Three bars, one for each point, each cut into the shares of two components: the first nearly all of component 1,
+    the second in halves, the third nine tenths of component 0."""
 )
 def _shares(ax, answer, log_joint):
     from ...view import style
@@ -371,7 +383,8 @@ responsibilities.check("as many points as components: rows, not columns", points
 
 
 @responsibilities.slip(
-    "These shares sum to one over the points, for each component. It is the point that is shared: sum over the components, "
+    "These shares sum to one over the points, for each component. It is the point that is shared: sum over the "
+    "components, "
     "along axis 1."
 )
 def over_the_points(log_joint):
@@ -379,7 +392,8 @@ def over_the_points(log_joint):
 
 
 @responsibilities.slip(
-    "Far from every component all densities underflow to 0, and 0/0 is nan. The shares are still well defined: subtract the log "
+    "Far from every component all densities underflow to 0, and 0/0 is nan. The shares are still well defined: "
+    "subtract the log "
     "of the sum before exp."
 )
 def zero_by_zero(log_joint):
@@ -388,7 +402,8 @@ def zero_by_zero(log_joint):
 
 
 @responsibilities.slip(
-    "Adding 1e-10 to the sum hides the division by zero: the shares of far points are all 0 now, and these points silently "
+    "Adding 1e-10 to the sum hides the division by zero: the shares of far points are all 0 now, and these points "
+    "silently "
     "drop out of the M-step."
 )
 def tiny_number_added(log_joint):
@@ -397,7 +412,8 @@ def tiny_number_added(log_joint):
 
 
 @responsibilities.slip(
-    "Each point went whole to its most probable component. That is a hard decision, the E-step of K-means; EM shares the point "
+    "Each point went whole to its most probable component. That is a hard decision, the E-step of K-means; EM shares "
+    "the point "
     "in proportion."
 )
 def hard(log_joint):
@@ -421,8 +437,8 @@ def by_softmax(log_joint):
 @exercise.function(
     returns={"weights": "(K,)", "means": "(K, d)", "covariances": "(K, d, d)"},
     story="""
-        **The M-step.** Count what was shared out, $N_k = \\sum_i r_{ik}$, and then do what you would do with labelled data, with
-        "how many" replaced by "how much":
+        **The M-step.** Count what was shared out, $N_k = \\sum_i r_{ik}$, and then do what you would do with labelled
+        data, with "how many" replaced by "how much":
 
         $$w_k = \\frac{N_k}{n}, \\qquad \\mu_k = \\frac1{N_k} \\sum_i r_{ik} x_i, \\qquad
           \\Sigma_k = \\frac1{N_k} \\sum_i r_{ik} (x_i - \\mu_k)(x_i - \\mu_k)^\\top .$$
@@ -431,14 +447,14 @@ def by_softmax(log_joint):
         """,
     hints=[
         "N = responsibilities.sum(axis=0) is (K,). The means are a product of two matrices, divided row by row.",
-        "means = responsibilities.T @ X / N[:, None]. For the covariance of one component take D = X - means[k], with the mean you "
+        "means = responsibilities.T @ X / N[:, None]. For the covariance of one component take D = X - means[k], with "
+        "the mean you "
         "have just computed.",
         "covariances[k] = (responsibilities[:, k] * D.T) @ D / N[k]",
     ],
     after="""
-        Everything that the M-step needs of the data are three sums, $\\sum r$, $\\sum r x$ and $\\sum r x x^\\top$. The divisor is
-        $N_k$ throughout, not $N_k - 1$ and not $n$: this is maximum likelihood.
-        """,
+        Everything that the M-step needs of the data are three sums, $\\sum r$, $\\sum r x$ and $\\sum r x x^\\top$.
+        The divisor is $N_k$ throughout, not $N_k - 1$ and not $n$: this is maximum likelihood. """,
 )
 def m_step(X, responsibilities):
     """Weights, means and covariances that maximise the expected complete-data log-likelihood.
@@ -500,7 +516,8 @@ def _moments(X, r, centres=None, divisors=None):
 
 
 @m_step.slip(
-    "The covariances are divided by the number of all points. A component has only its share of them: divide by N[k], the sum of "
+    "The covariances are divided by the number of all points. A component has only its share of them: divide by N[k], "
+    "the sum of "
     "its responsibilities."
 )
 def n_for_N(X, responsibilities):
@@ -508,7 +525,8 @@ def n_for_N(X, responsibilities):
 
 
 @m_step.slip(
-    "The means are divided by the number of all points. Divide by N[k], how much of the points the component was given; otherwise "
+    "The means are divided by the number of all points. Divide by N[k], how much of the points the component was "
+    "given; otherwise "
     "every mean is drawn towards the origin."
 )
 def mean_over_all(X, responsibilities):
@@ -518,11 +536,14 @@ def mean_over_all(X, responsibilities):
 
 
 @m_step.slip(
-    "The covariances are taken about the mean of all points. Each component scatters about its own mean, the one you have just "
+    "The covariances are taken about the mean of all points. Each component scatters about its own mean, the one you "
+    "have just "
     "computed."
 )
 def about_the_common_mean(X, responsibilities):
-    return _moments(X, responsibilities, centres=np.broadcast_to(X.mean(axis=0), (responsibilities.shape[1], X.shape[1])))
+    return _moments(
+        X, responsibilities, centres=np.broadcast_to(X.mean(axis=0), (responsibilities.shape[1], X.shape[1]))
+    )
 
 
 @m_step.slip(
@@ -533,13 +554,17 @@ def weights_not_shares(X, responsibilities):
     return weights * len(X), means, covariances
 
 
-@m_step.slip("The divisor N[k] - 1 belongs to the unbiased estimate of one sample. EM maximises a likelihood, and its divisor is N[k].")
+@m_step.slip(
+    "The divisor N[k] - 1 belongs to the unbiased estimate of one sample. EM maximises a likelihood, and its divisor "
+    "is N[k]."
+)
 def bessel(X, responsibilities):
     return _moments(X, responsibilities, divisors=responsibilities.sum(axis=0) - 1)
 
 
 @m_step.slip(
-    "Each point was first given whole to its most probable component. The M-step takes the shares as they are; otherwise this is "
+    "Each point was first given whole to its most probable component. The M-step takes the shares as they are; "
+    "otherwise this is "
     "the M-step of K-means."
 )
 def hard_labels(X, responsibilities):
@@ -547,7 +572,8 @@ def hard_labels(X, responsibilities):
 
 
 @m_step.slip(
-    "The means came out as whole numbers: an array made like X (zeros_like, or X itself) holds whole numbers if X does, and "
+    "The means came out as whole numbers: an array made like X (zeros_like, or X itself) holds whole numbers if X "
+    "does, and "
     "cuts off the rest. Make it with np.zeros."
 )
 def whole_means(X, responsibilities):
@@ -590,20 +616,23 @@ def point_by_point_sums(X, responsibilities):
 @exercise.function(
     returns={"weights": "(K,)", "means": "(K, d)", "covariances": "(K, d, d)", "trace": "(n_iter + 1,)"},
     story="""
-        **The dance.** E, M, E, M, `n_iter` times. Along the way keep the log-likelihood, $\\ell = \\sum_i \\log \\sum_k e^{a_{ik}}$.
-        `trace[0]` belongs to the start, `trace[t]` to the parameters after `t` iterations, so the last entry belongs to the
-        parameters that you return. (The E-step computes it on the way: it is the sum of `log_sum_exp` over the points.)
-        """,
+        **The dance.** E, M, E, M, `n_iter` times. Along the way keep the log-likelihood, $\\ell = \\sum_i \\log
+        \\sum_k e^{a_{ik}}$. `trace[0]` belongs to the start, `trace[t]` to the parameters after `t` iterations, so the
+        last entry belongs to the parameters that you return. (The E-step computes it on the way: it is the sum of
+        `log_sum_exp` over the points.) """,
     hints=[
-        "One iteration is three of your functions: a = log_joint(...), r = responsibilities(a), weights, means, covariances = m_step(X, r).",
-        "The a of an iteration belongs to the parameters *before* its M-step. So append log_sum_exp(a).sum() in each iteration, and "
+        "One iteration is three of your functions: a = log_joint(...), r = responsibilities(a), weights, means, "
+        "covariances = m_step(X, r).",
+        "The a of an iteration belongs to the parameters *before* its M-step. So append log_sum_exp(a).sum() in each "
+        "iteration, and "
         "once more after the loop.",
-        "for _ in range(n_iter): compute a; append; compute r; do the M-step. Then compute a for the final parameters and append.",
+        "for _ in range(n_iter): compute a; append; compute r; do the M-step. Then compute a for the final parameters "
+        "and append.",
     ],
     after="""
-        The likelihood of the parameters *before* the step comes for free with every E-step; that of the final parameters costs one
-        more. Programs that save it report a number which belongs to parameters that they no longer have.
-        """,
+        The likelihood of the parameters *before* the step comes for free with every E-step; that of the final
+        parameters costs one more. Programs that save it report a number which belongs to parameters that they no
+        longer have. """,
     compare=close(any_order="K"),
 )
 def fit(X, weights, means, covariances, n_iter):
@@ -649,8 +678,8 @@ def _():
 
 
 @fit.draws(
-    """Log-likelihood of Old Faithful against the iteration: it rises steeply from -1400 during the first five iterations and
-    is flat, at -1130, from the tenth on."""
+    """Log-likelihood of Old Faithful against the iteration: it rises steeply from -1400 in the first five iterations
+    and is flat, at -1130, from the tenth on."""
 )
 def _trace(ax, answer, X, weights, means, covariances, n_iter):
     ax.plot(np.asarray(answer[3]), "o-", color="#0072B2", markersize=4)
@@ -691,7 +720,8 @@ def _loop(X, weights, means, covariances, n_iter, shares=_responsibilities, agai
 
 
 @fit.slip(
-    "The responsibilities were computed once, before the loop. After each M-step the components have moved, and every point has "
+    "The responsibilities were computed once, before the loop. After each M-step the components have moved, and every "
+    "point has "
     "to be shared out again."
 )
 def shared_out_once(X, weights, means, covariances, n_iter):
@@ -699,7 +729,8 @@ def shared_out_once(X, weights, means, covariances, n_iter):
 
 
 @fit.slip(
-    "Each point went whole to its most probable component. The loop climbs something, but not the log-likelihood in your trace: "
+    "Each point went whole to its most probable component. The loop climbs something, but not the log-likelihood in "
+    "your trace: "
     "this is classification EM."
 )
 def hard_loop(X, weights, means, covariances, n_iter):
@@ -710,7 +741,8 @@ def hard_loop(X, weights, means, covariances, n_iter):
 
 
 @fit.slip(
-    "The last log-likelihood does not belong to the parameters that you return, but to those before the last M-step: evaluate "
+    "The last log-likelihood does not belong to the parameters that you return, but to those before the last M-step: "
+    "evaluate "
     "them once more after the loop. (trace should begin with the start, once.)"
 )
 def one_step_late(X, weights, means, covariances, n_iter):
@@ -718,7 +750,10 @@ def one_step_late(X, weights, means, covariances, n_iter):
     return weights_, means_, covariances_, np.concatenate([trace[:1], trace[:-1]])
 
 
-@fit.slip("The trace is short by one: the log-likelihood of the start belongs to it, and so does that of the final parameters.")
+@fit.slip(
+    "The trace is short by one: the log-likelihood of the start belongs to it, and so does that of the final "
+    "parameters."
+)
 def one_short(X, weights, means, covariances, n_iter):
     weights, means, covariances, trace = _loop(X, weights, means, covariances, n_iter)
     return weights, means, covariances, trace[1:]
@@ -731,7 +766,8 @@ def mean_for_sum(X, weights, means, covariances, n_iter):
 
 
 @fit.slip(
-    "The covariances were computed with the means of the previous iteration. The new covariance is the scatter about the new mean."
+    "The covariances were computed with the means of the previous iteration. The new covariance is the scatter about "
+    "the new mean."
 )
 def old_means(X, weights, means, covariances, n_iter):
     trace = []
@@ -753,20 +789,19 @@ def components_the_other_way_round(X, weights, means, covariances, n_iter):
 @exercise.function(
     returns={"iteration": "()"},
     story="""
-        **A test of your own.** EM never lowers the log-likelihood, so a fall is a bug. Write the detective: given a trace, return the
-        iteration at which it first fell, or `-1` if it never did. Rounding makes the last digits dance, so a fall counts only
-        if it is larger than `1e-9` times the size of the trace there, $\\ell_{t} < \\ell_{t-1} - 10^{-9}\\,|\\ell_{t-1}|$.
-        """,
+        **A test of your own.** EM never lowers the log-likelihood, so a fall is a bug. Write the detective: given a
+        trace, return the iteration at which it first fell, or `-1` if it never did. Rounding makes the last digits
+        dance, so a fall counts only if it is larger than `1e-9` times the size of the trace there, $\\ell_{t} <
+        \\ell_{t-1} - 10^{-9}\\,|\\ell_{t-1}|$. """,
     hints=[
         "np.diff(trace) holds the gains: entry t - 1 is trace[t] - trace[t - 1].",
         "fell = np.diff(trace) < -1e-9 * np.abs(trace[:-1]). Which iteration does the first True belong to?",
         "If fell.any(), the answer is np.argmax(fell) + 1.",
     ],
     after="""
-        This one function finds most mistakes in EM programs, and it needs no reference to compare with. It does not find all: a wrong
-        M-step may still climb. And after a prior was added it must be fed with log-likelihood *plus log prior*, for that is
-        what climbs then.
-        """,
+        This one function finds most mistakes in EM programs, and it needs no reference to compare with. It does not
+        find all: a wrong M-step may still climb. And after a prior was added it must be fed with log-likelihood *plus
+        log prior*, for that is what climbs then. """,
 )
 def first_fall(trace):
     """The first iteration that lowered the log-likelihood.
@@ -816,7 +851,9 @@ first_fall.check("rounding is no fall", points=1, on=("rounding only", "one fall
 first_fall.check("log-likelihoods may be positive", points=1, on=("positive log-likelihoods", "always up"))
 
 
-@first_fall.slip("Every dip counts here, even one in the eleventh digit. Sums of many logarithms round: allow 1e-9 of their size.")
+@first_fall.slip(
+    "Every dip counts here, even one in the eleventh digit. Sums of many logarithms round: allow 1e-9 of their size."
+)
 def no_tolerance(trace):
     fell = np.diff(trace) < 0
     return int(np.argmax(fell)) + 1 if fell.any() else -1
@@ -828,7 +865,9 @@ def one_too_early(trace):
     return int(np.argmax(fell)) if fell.any() else -1
 
 
-@first_fall.slip("This compares the end with the start only. A trace may fall on the way and still end higher than it began.")
+@first_fall.slip(
+    "This compares the end with the start only. A trace may fall on the way and still end higher than it began."
+)
 def end_with_start(trace):
     return len(trace) - 1 if trace[-1] < trace[0] else -1
 
@@ -840,7 +879,8 @@ def last_fall(trace):
 
 
 @first_fall.slip(
-    "The tolerance has the sign of the log-likelihood: with a negative one, -1e-9 * trace is positive, and a small *gain* counts as "
+    "The tolerance has the sign of the log-likelihood: with a negative one, -1e-9 * trace is positive, and a small "
+    "*gain* counts as "
     "a fall. Take the size, np.abs."
 )
 def signed_tolerance(trace):

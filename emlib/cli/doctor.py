@@ -1,15 +1,16 @@
-"""The `emlib` command."""
+"""``emlib doctor``: what is installed here, and which extras are missing."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
 import platform
-import sys
-from collections.abc import Sequence
 
-from . import __version__
-from .engine.blocks import n_threads
+from .. import __version__
+from ..engine.blocks import n_threads
+
+HELP = "say what is installed here, and which extras are missing"
+EXAMPLE = "emlib doctor"
 
 # What each extra of pyproject.toml brings, by the package one would miss first.
 EXTRAS = {
@@ -21,26 +22,11 @@ EXTRAS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0 if it did what was asked.
-
-    Examples
-    --------
-    ``emlib doctor`` on the command line, or ``main(["doctor"])``.
-    """
-    parser = argparse.ArgumentParser(
-        prog="emlib",
-        description="EM for computational biology.",
-        epilog="example: emlib doctor",
-    )
-    parser.add_argument("--version", action="version", version=f"emlib {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("doctor", help="say what is installed here, and which extras are missing")
-    parser.parse_args(arguments)
-    return doctor()
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
 
 
-def doctor() -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the versions that matter in a report of a problem; status 1 if a needed one is missing."""
     print(f"emlib {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     print(f"threads: {n_threads()}")
@@ -61,7 +47,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,171 @@
+"""Make the notebook and the solution page of an exercise out of its contract.
+
+Cells have telling ids (``stub-fit``), but nothing ever depends on them: editors and upload forms lose them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .contract import Exercise, Function
+from .exercises import TOPICS
+
+IMPORTS = "import numpy as np\n\nimport emlib\nfrom emlib.course import check, goal, hint, score"
+MANUAL = (
+    "Write each function in place of its line with `raise`, run the cell, and run the check below it. "
+    '`hint("{first}")` in a cell '
+    "of your own gives a hint, and each further call the next one. What a right answer looks like is shown before each "
+    "stub; "
+    'once yours is written, `goal("{first}", {name})` shows both.'
+)
+
+
+def notebook(exercise: Exercise) -> dict[str, Any]:
+    """The notebook that a student starts from, not yet run, as nbformat 4.5.
+
+    Examples
+    --------
+    >>> from emlib.course import load
+    >>> cells = notebook(load("mixtures"))["cells"]
+    >>> [cell["id"] for cell in cells[:6]]
+    ['intro', 'setup', 'story-log_sum_exp', 'goal-log_sum_exp', 'stub-log_sum_exp', 'check-log_sum_exp']
+    """
+    cells = [_text("intro", _intro(exercise)), _code("setup", f"{IMPORTS}\n\n{exercise.setup}".strip())]
+    for number, function in enumerate(exercise.functions.values(), start=1):
+        cells += _cells(number, function)
+    cells += [
+        _text("score-title", "## All together"),
+        _code("score", f'score("{exercise.topic}", globals())'),
+    ]
+    if exercise.outro:
+        cells.append(_text("outro", f"## Further\n\n{exercise.outro}"))
+    return {
+        "cells": cells,
+        "metadata": {
+            "emlib": {"exercise": exercise.topic},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def solutions(exercise: Exercise) -> str:
+    """The solution page, as Markdown: for each function the code, what to take from it, and the known slips."""
+    parts = [
+        f"# Solutions: {exercise.title}",
+        "Try first, and take the hints before you look here. Another way that passes all checks is as good as the one "
+        "shown.",
+    ]
+    for number, function in enumerate(exercise.functions.values(), start=1):
+        parts.append(f"## {number}. `{function.name}`")
+        parts.append(f"```python\n{function.solution()}\n```")
+        if function.after:
+            parts.append(function.after)
+        if function.slips:
+            parts.append("Slips that the check knows by name:")
+            parts.append("\n".join(f"- {slip.why}" for slip in function.slips))
+    return "\n\n".join(parts) + "\n"
+
+
+def write(exercise: Exercise, folder: Path) -> list[Path]:
+    """Write both into `folder` (the solution page into ``solutions/``), each whole or not at all.
+
+    A notebook whose cells are those of the contract already is left as it is, outputs and all.
+    """
+    written = []
+    path = folder / f"{exercise.topic}.ipynb"
+    fresh = notebook(exercise)
+    if not (path.is_file() and sources(json.loads(path.read_text(encoding="utf-8"))) == sources(fresh)):
+        written.append(_write(path, json.dumps(fresh, indent=1, ensure_ascii=False) + "\n"))
+    path = folder / "solutions" / f"{exercise.topic}.md"
+    page = solutions(exercise)
+    if not (path.is_file() and path.read_text(encoding="utf-8") == page):
+        written.append(_write(path, page))
+    return written
+
+
+def sources(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What a notebook says, apart from its outputs: kind, source and metadata of each cell."""
+    return [
+        (cell["cell_type"], "".join(cell["source"]), json.dumps(cell["metadata"], sort_keys=True))
+        for cell in document["cells"]
+    ]
+
+
+def skeleton(topic: str) -> str:
+    """The module of a new exercise, to be filled in."""
+    return (Path(__file__).parent / "skeleton.py.txt").read_text(encoding="utf-8").replace("TOPIC", topic)
+
+
+def _intro(exercise: Exercise) -> str:
+    first = next(iter(exercise.functions.values()))
+    number = f"Exercise {TOPICS.index(exercise.topic) + 1}" if exercise.topic in TOPICS else "Exercise"
+    chapter = (
+        f" · to [chapter {TOPICS.index(exercise.topic) + 1}](../principles/{exercise.topic}.ipynb)"
+        if exercise.topic in TOPICS
+        else ""
+    )
+    objectives = "\n".join(f"- {objective}" for objective in exercise.objectives)
+    return "\n\n".join(
+        [
+            f"# {number}: {exercise.title}",
+            f"*{exercise.minutes} minutes · {exercise.points} points{chapter}*",
+            exercise.intro,
+            f"After this notebook you can\n\n{objectives}",
+            MANUAL.format(first=first.id, name=first.name),
+        ]
+    )
+
+
+def _cells(number: int, function: Function) -> list[dict[str, Any]]:
+    name = function.name
+    story = f"## {number}. `{name}` ({function.points} points)\n\n{function.story}"
+    cells = [_text(f"story-{name}", story)]
+    if function.example_inputs is not None:
+        picture = {"mystnb": {"image": {"alt": function.alt}}} if function.picture else {}
+        cells.append(_code(f"goal-{name}", f'goal("{function.id}")', picture))
+    return [
+        *cells,
+        _code(f"stub-{name}", function.stub()),
+        _code(f"check-{name}", f'check("{function.id}", {name})'),
+    ]
+
+
+def _text(name: str, source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "id": _id(name), "metadata": {}, "source": source.splitlines(keepends=True)}
+
+
+def _code(name: str, source: str, metadata: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": _id(name),
+        "metadata": metadata or {},
+        "outputs": [],
+        "source": source.splitlines(keepends=True),
+    }
+
+
+def _id(name: str) -> str:
+    return name[:64]  # what nbformat allows
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="\n", dir=path.parent, suffix=".tmp", delete=False
+    ) as file:
+        file.write(text)
+    try:
+        Path(file.name).chmod(0o644)
+        os.replace(file.name, path)
+    except OSError:
+        os.unlink(file.name)
+        raise
+    return path
