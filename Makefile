@@ -3,6 +3,7 @@
 
 PORT ?= 8000# where `make book` serves the site
 SERVE ?= 1# SERVE=0 builds the site and stops
+SOLUTIONS ?= 1# SOLUTIONS=0 leaves the solution pages of the exercises out
 NOTEBOOKS ?=# `make notebooks NOTEBOOKS=book/principles/mixtures.ipynb` runs only that one
 JOBS ?= auto# worker processes of the unit tests
 UPGRADE ?=# `make lock UPGRADE=--upgrade` moves every pin to its newest version
@@ -22,7 +23,7 @@ BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
 
 .DEFAULT_GOAL := help
 .PHONY: help book site serve test lint test-unit test-notebooks test-book test-all test-slow benchmarks-smoke \
-        test-wheel test-oldest test-newest notebooks benchmarks lock clean
+        test-wheel test-oldest test-newest exercises notebooks benchmarks lock clean
 
 help: ## show this list
 	@echo "Usage: make <target>"
@@ -40,20 +41,29 @@ help: ## show this list
 	@touch $@
 
 # ---------------------------------------------------------------- the book
-book: site ## build the site and serve it on 127.0.0.1 (PORT=8000; SERVE=0 only builds)
+book: site ## build the site and serve it on 127.0.0.1 (PORT=8000; SERVE=0 only builds; SOLUTIONS=0 for a graded course)
 ifneq ($(SERVE),0)
 	@$(BIN)/python book/_tools/serve.py --port $(PORT) _build/html
 endif
 
 # Sphinx rebuilds only what changed. A new table of contents or extension starts afresh, so that nothing old lingers.
-_build/.toc-stamp: _toc.yml $(wildcard book/_ext/*.py)
-	@rm -rf _build/html _build/.doctrees
-	@mkdir -p _build && touch $@
+_build/_toc_$(SOLUTIONS).yml: _toc.yml $(wildcard book/_ext/*.py)
+	@rm -rf _build/html _build/.doctrees _build/_toc_*.yml
+	@mkdir -p _build
+ifeq ($(SOLUTIONS),0)
+	@grep -v -e '/solutions/' -e '^ *sections: # solutions$$' _toc.yml > $@
+else
+	@cp _toc.yml $@
+endif
 
 # After a warning the parsed pages are thrown away too; kept, they would hide the same warning from the next run.
-site: .venv/.stamp _build/.toc-stamp
-	@$(BIN)/jupyter-book build . --warningiserror --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+site: .venv/.stamp _build/_toc_$(SOLUTIONS).yml
+	@$(BIN)/jupyter-book build . --toc _build/_toc_$(SOLUTIONS).yml --warningiserror --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
 	@echo "The site is in _build/html"
+
+exercises: .venv/.stamp ## make the exercises' notebooks and solution pages from emlib/course/exercises, and run them
+	$(BIN)/emlib exercises build --out book/exercises
+	$(BIN)/python book/_tools/notebooks.py book/exercises/*.ipynb
 
 notebooks: .venv/.stamp ## run the notebooks afresh and store their outputs
 	$(BIN)/python book/_tools/notebooks.py $(NOTEBOOKS)

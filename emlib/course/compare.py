@@ -170,7 +170,7 @@ def _other_shape(name: str, got: np.ndarray, wanted: np.ndarray, shape: str) -> 
     letters = f"{shape} = " if shape not in ("()", str(wanted.shape)) else ""
     if wanted.ndim == 0:
         return f"{name}: expected a single number, got an array of shape {got.shape}"
-    found = f"shape {got.shape}" if got.ndim else "a single number"
+    found = str(got.shape) if got.ndim else "a single number"
     said = f"{name}: expected shape {letters}{wanted.shape}, got {found}"
     if got.shape == wanted.shape[::-1]:
         return f"{said}: did you transpose?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from .contract import Function
 from .evaluate import Report, evaluate
 from .library import find, load
 from .report import as_html, as_text
+from .values import Seed
 
 _given: dict[str, int] = {}  # how many hints of each function have been shown
 
@@ -76,8 +78,7 @@ def check(id: str, function: Callable[..., Any], *, seed: int = 0) -> Verdict:
           total contains inf: look for a division by zero or the logarithm of zero
           in case 'far below zero'
       ✗ large numbers (0 of 1)
-          total contains inf: look for a division by zero or the logarithm of zero
-          in case 'large'
+          case 'large': the same
       This is a known slip: exp underflows to 0 below about -745 and overflows above 709, and then the
       logarithm has nothing left to work on. Take the largest entry of each row out before exp, and add
       it back after log.
@@ -136,10 +137,10 @@ def goal(id: str, function: Callable[..., Any] | None = None) -> Note:
     expected = task.expected(inputs)
     if task.picture is not None:
         _draw(task, inputs, expected, function)
-    lines = [f"{task.name}({', '.join(inputs)}) with"]
-    lines += [f"  {name} = {shown(value)}" for name, value in inputs.items()]
     parts = (expected,) if len(task.returns) == 1 else expected
-    lines += ["should return", *(f"  {name} = {shown(part)}" for name, part in zip(task.returns, parts, strict=True))]
+    lines = [f"{task.name}({', '.join(inputs)}) with"]
+    lines += [line(name, value) for name, value in inputs.items()]
+    lines += ["should return", *map(line, task.returns, parts)]
     return Sheet("\n".join(lines))
 
 
@@ -168,24 +169,31 @@ def score(topic: str, functions: Mapping[str, Any], *, seed: int = 0) -> Sheet:
     return Sheet("\n".join([*lines, f"{sum(r.earned for r in reports)} of {exercise.points} points"]))
 
 
+def line(name: str, value: Any) -> str:
+    """``name = value``, on one line or a few: five digits, long arrays cut short."""
+    text = shown(value)
+    return f"  {name} =\n{textwrap.indent(text, '    ')}" if "\n" in text else f"  {name} = {text}"
+
+
 def shown(value: Any) -> str:
-    """A value on one line or a few: four digits, long arrays cut short."""
-    if isinstance(value, str) or value is None or isinstance(value, bool):
+    """A value as text, at most 64 characters wide."""
+    if isinstance(value, str | bool | int | None):
         return repr(value)
-    if isinstance(value, int):
-        return str(value)
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        return repr(value)
+    if isinstance(value, Seed):
+        return f"np.random.default_rng({value.value})"
+    array = np.asarray(value) if isinstance(value, float | list | tuple | np.ndarray) else np.asarray(None)
     if array.dtype.kind not in "biuf":
         return repr(value)
     if array.ndim == 0:
-        return f"{float(array):.4f}"
-    text = np.array2string(
-        array, precision=4, suppress_small=True, threshold=24, edgeitems=3, separator=", ", max_line_width=88
+        return f"{float(array):.5g}"
+    return np.array2string(
+        array,
+        formatter={"float": lambda number: f"{number:.5g}"},
+        threshold=24,
+        edgeitems=3,
+        separator=", ",
+        max_line_width=64,
     )
-    return " ".join(text.split("\n ")) if array.size <= 8 else text.replace("\n", "\n      ")
 
 
 def _draw(task: Function, inputs: dict[str, Any], expected: Any, function: Callable[..., Any] | None) -> None:

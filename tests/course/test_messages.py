@@ -20,8 +20,8 @@ def first_problem(answer):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda a: SHARES.reference(a).T, "expected shape (n, K) = (7, 3), got shape (3, 7): did you transpose?"),
-        (lambda a: SHARES.reference(a)[:, 0], "expected shape (n, K) = (7, 3), got shape (7,): was one axis too many"),
+        (lambda a: SHARES.reference(a).T, "expected shape (n, K) = (7, 3), got (3, 7): did you transpose?"),
+        (lambda a: SHARES.reference(a)[:, 0], "expected shape (n, K) = (7, 3), got (7,): was one axis too many"),
         (lambda a: SHARES.reference(a)[..., None], "an axis is too many or too few"),
         (lambda a: None, "responsibilities is None: did you forget return?"),
         (lambda a: [[1, 2], [3]], "a list with rows of different lengths"),
