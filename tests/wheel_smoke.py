@@ -14,4 +14,8 @@ assert (package / "py.typed").is_file(), "the wheel lacks py.typed"
 x = np.concatenate([np.linspace(-1, 1, 40), np.linspace(9, 11, 60)])[:, None]
 weights = np.sort(emlib.GaussianMixture(2, random_state=0).fit(x).weights_)
 assert np.allclose(weights, [0.4, 0.6], atol=1e-3), weights
+
+from emlib.course import check, find  # noqa: E402 - after the library itself
+
+assert check("mixtures.log_sum_exp", find("mixtures.log_sum_exp").reference).passed
 print(f"emlib {version('emlib')} from the wheel: fitted, weights {weights.round(4)}")

@@ -2,7 +2,7 @@
 
 An exercise is one module in `emlib.course.exercises`, and that module is its only definition: the notebook with the
 stubs, the solution page, the checks in the notebook, in pytest and in the grader are all made of it. Read top to
-bottom it says
+bottom it says::
 
     exercise = Exercise("coins", title=…, objectives=[…], intro="…")
 
