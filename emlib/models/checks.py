@@ -128,6 +128,21 @@ def check_real(name: str, value: Any, least: float = 0.0) -> float:
     return float(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a truth value; 0, 1 and "yes" are none.
+
+    Examples
+    --------
+    >>> check_flag("prune", "yes")
+    Traceback (most recent call last):
+      ...
+    ValueError: prune is 'yes'; it must be True or False.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} is {value!r}; it must be True or False.")
+    return bool(value)
+
+
 def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
     """`value` as a finite float array of exactly this shape."""
     try:
