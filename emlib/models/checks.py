@@ -106,6 +106,18 @@ def check_counts(X: Numeric, most: FloatArray | None = None, first: int = 0) -> 
         )
 
 
+def in_short(value: Any) -> str:
+    """What a message calls `value`: a plain one by itself, of anything else the type, since its repr may fill a page.
+
+    Examples
+    --------
+    >>> in_short("strong"), in_short(3), in_short(np.eye(2))
+    ("'strong'", '3', 'of type ndarray')
+    """
+    plain = value is None or isinstance(value, (str, numbers.Number))
+    return repr(value) if plain else f"of type {type(value).__name__}"
+
+
 def check_whole(name: str, value: Any, least: int) -> int:
     """`value` as an integer of at least `least`.
 

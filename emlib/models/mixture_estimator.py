@@ -21,7 +21,7 @@ from ..engine.chunks import Chunks
 from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .base import EMEstimator
-from .checks import Numeric, check_flag, check_real, check_weights, check_whole, generator
+from .checks import Numeric, check_flag, check_real, check_weights, check_whole, generator, in_short
 from .kmeans import KMeans
 from .starts import Labels, OneHot, Random, Whole, enough_rows, hierarchical, kmeans_plus_plus, random_rows, reseeded
 from .tables import Survey, by_chunks, is_chunked, lay_out, rows_of
@@ -211,7 +211,9 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             whole = model.from_responsibilities(rows, Whole(), 1)
             return MixturePrior(1.0, model.family.weak_prior(whole.components, self.n_components))
         if not isinstance(prior, MixturePrior):
-            raise ValueError(f"prior is {prior!r}; it must be None, 'weak' or an emlib.engine.mixture.MixturePrior.")
+            raise ValueError(
+                f"prior is {in_short(prior)}; it must be None, 'weak' or an emlib.engine.mixture.MixturePrior."
+            )
         weights = np.asarray(prior.weights)
         fits = weights.shape in ((), (self.n_components,)) and weights.dtype.kind in "if"
         if not fits or not (weights >= 1).all():
@@ -224,7 +226,9 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         if components is None:
             return prior
         if not isinstance(components, expected):
-            raise ValueError(f"prior has components {components!r}; {type(self).__name__} needs a {expected.__name__}.")
+            raise ValueError(
+                f"prior has components {in_short(components)}; {type(self).__name__} needs a {expected.__name__}."
+            )
         components.check(d)
         return MixturePrior(prior.weights, components.moved(origin) if hasattr(components, "moved") else components)
 

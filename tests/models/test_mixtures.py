@@ -240,6 +240,19 @@ def test_priors_that_do_not_fit(prior, sentence):
         GaussianMixture(2, prior=prior).fit(IRIS)
 
 
+def test_objects_are_named_in_one_line():
+    """Their reprs hold whole matrices."""
+    components = NormalInverseWishart(np.zeros(4), 1.0, np.eye(4), 9.0)
+    for mixture, found in [
+        (GaussianMixture(2, prior=components), "prior is of type NormalInverseWishart; it must be None"),
+        (PoissonMixture(2, prior=MixturePrior(1.0, components)), "components of type NormalInverseWishart; Poiss"),
+        (GaussianMixture(2, prior=MixturePrior(1.0, np.eye(4))), "prior has components of type ndarray; GaussianM"),
+    ]:
+        with pytest.raises(ValueError, match=found) as caught:
+            mixture.fit(np.round(IRIS))
+        assert "\n" not in str(caught.value)
+
+
 def test_pickle_clone_and_data_frames():
     table = pd.DataFrame(IRIS, columns=list("abcd"))
     mixture = GaussianMixture(2, random_state=0).fit(table)
