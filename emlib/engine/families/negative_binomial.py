@@ -48,9 +48,7 @@ from ..latent import FloatArray
 from .base import NO_EVIDENCE, with_starved
 from .counts import TINY
 from .gamma_math import SIZES, draw_from_log_density, gamma_shape, log_gamma_draws, log_minus_digamma, stirling
-from .tally import DistinctCounts, Lookup, among, size_from_tally
-
-TABLE = 2**22  # numbers in the tables and tallies of a pass, 32 MB each; beyond, every entry is computed
+from .tally import TABLE, DistinctCounts, Lookup, among, size_from_tally
 
 
 @dataclass(frozen=True)
