@@ -6,12 +6,11 @@ transposed, so that every reduction over components runs along whole rows of mem
 cut so that the products stay on BLAS's small-matrix path and the work arrays stay in cache.
 
 Large products of large numbers lose digits. Each family says for which components the expanded
-form is unsafe; those are evaluated from ``x - mean`` instead (`Whitened`), a little slower.
+form is unsafe; those are evaluated from ``x - mean`` instead (`engine.differences`), a little slower.
 """
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Rows
+from .differences import Special
+from .features import Features
 from .latent import SOFT, FloatArray, Latent, assign
 
 EPS = float(np.finfo(float).eps)
@@ -60,68 +61,6 @@ class Statistics:
         return self.totals[:, 0]
 
 
-class Special(Protocol):
-    """A component evaluated by itself: its expanded form would lose digits, or it has none."""
-
-    @property
-    def mean(self) -> FloatArray:
-        """Where the differences are taken from (d,)."""
-        ...
-
-    def log_joint(self, X: FloatArray) -> FloatArray:
-        """Log joint density (batch, rows) of pieces X (batch, d, rows)."""
-        ...
-
-    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """Statistics about the mean, for responsibilities r (batch, rows).
-
-        With `rng` r are drawn labels, and whatever else is hidden is to be drawn from it too.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Whitened:
-    """One Gaussian evaluated from differences: log joint = constant - |whitener (x - mean)|^2 / 2."""
-
-    mean: FloatArray
-    whitener: FloatArray
-    constant: float
-
-    def log_joint(self, X: FloatArray) -> FloatArray:
-        """Log joint density of pieces X (batch, d, rows)."""
-        Z = self.whitener @ (X - self.mean[:, None])
-        return self.constant - 0.5 * np.einsum("nib,nib->nb", Z, Z)
-
-    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """The statistics [1, x, x x'] about the mean, for responsibilities r (batch, rows)."""
-        D = X - self.mean[:, None]
-        weighted = D * r[:, None, :]
-        second = np.matmul(weighted, D.swapaxes(1, 2)).sum(axis=0)
-        return np.concatenate([[r.sum()], weighted.sum(axis=(0, 2)), second[upper(len(self.mean))]])
-
-
-@dataclass(frozen=True)
-class WhitenedAxes:
-    """The same for independent columns: `precision` (d,), statistics as the family's features say."""
-
-    mean: FloatArray
-    precision: FloatArray
-    constant: float
-    family: Features
-
-    def log_joint(self, X: FloatArray) -> FloatArray:
-        """See `Special.log_joint`."""
-        D = X - self.mean[:, None]
-        return self.constant - 0.5 * np.einsum("nib,nib,i->nb", D, D, self.precision)
-
-    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """See `Special.totals`."""
-        T = np.empty((len(X), self.family.n_features(len(self.mean)), X.shape[2]))
-        self.family.features(X - self.mean[:, None], T)
-        return np.einsum("npb,nb->p", T, r)
-
-
 @dataclass(frozen=True)
 class Natural:
     """Components as the kernel sees them.
@@ -157,29 +96,6 @@ class Natural:
             )
             for first in range(0, len(self.eta), K)
         ]
-
-
-@functools.lru_cache(maxsize=64)
-def upper(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the upper triangle of a (d, d) matrix, in the order of the features."""
-    i, j = np.triu_indices(d)
-    return i, j
-
-
-class Features(Protocol):
-    """What the kernel needs of a family (`engine.families`)."""
-
-    def n_features(self, d: int) -> int:
-        """Length p of T(x) for x of length d."""
-        ...
-
-    def features(self, X: FloatArray, out: FloatArray) -> None:
-        """Write T(x) for pieces X (batch, d, rows) into out (batch, p, rows)."""
-        ...
-
-    def shared(self, rows: Rows) -> FloatArray:
-        """Sums over the rows that no label touches; empty for most families."""
-        ...
 
 
 def plan(n: int, K: int, p: int) -> tuple[int, int, int]:

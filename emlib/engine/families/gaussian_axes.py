@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..blocks import Rows
-from ..kernel import Natural, Special, Statistics, WhitenedAxes
+from ..differences import Special, WhitenedAxes
+from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import LOG_2PI, filled
 from .gaussian import (

@@ -297,7 +297,7 @@ class NegativeBinomial:
 
 @dataclass(frozen=True, eq=False)
 class _Component:
-    """One component, as a `kernel.Special`.
+    """One component, as a `differences.Special`.
 
     Its statistics are N, and for each column the sums of counts, of expected rates and of expected
     log rates (eq. 4.8); then the tally, if it is to be kept.
