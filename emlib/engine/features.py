@@ -28,6 +28,14 @@ class Features(Protocol):
         ...
 
 
+def squares(X: FloatArray, out: FloatArray) -> None:
+    """``[1, x, x_j**2]``, the features of independent columns: X (batch, d, rows) to out (batch, 1 + 2 d, rows)."""
+    d = X.shape[1]
+    out[:, 0] = 1.0
+    out[:, 1 : 1 + d] = X
+    np.multiply(X, X, out=out[:, 1 + d :])
+
+
 @functools.lru_cache(maxsize=64)
 def upper(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the upper triangle of a (d, d) matrix, in the order of the features."""

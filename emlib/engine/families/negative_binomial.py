@@ -43,6 +43,7 @@ from scipy.special import digamma
 from ..blocks import Rows
 from ..coordinates import Named, Positive
 from ..em import EPS, Degenerate
+from ..features import squares
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import NO_EVIDENCE, with_starved
@@ -176,10 +177,7 @@ class NegativeBinomial:
 
     def features(self, X: FloatArray, out: FloatArray) -> None:
         """``[1, x, x**2]``: the moments for a start, before there is a component to ask for rates."""
-        d = X.shape[1]
-        out[:, 0] = 1.0
-        out[:, 1 : 1 + d] = X
-        np.multiply(X, X, out=out[:, 1 + d :])
+        squares(X, out)
 
     def shared(self, rows: Rows) -> FloatArray:
         """Nothing."""
