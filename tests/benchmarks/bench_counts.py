@@ -17,7 +17,6 @@ import time
 import numpy as np
 import pytest
 from scipy.special import digamma, gammaln, logsumexp
-from threadpoolctl import threadpool_limits
 
 from emlib import NegativeBinomialMixture
 from emlib.data import fetal_lamb, pbmc
@@ -27,15 +26,10 @@ from emlib.engine.families import negative_binomial as family
 from emlib.engine.mixture import Mixture, MixtureParams
 from emlib.models import negative_binomial
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMOKE = os.environ.get("EMLIB_BENCHMARKS") == "smoke"
 SIZES = [(2000, 3, 2)] if SMOKE else [(10**5, 10, 5)]
 REPEATS = 1 if SMOKE else 5
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with threadpool_limits(1):
-        yield
 
 
 def problem(n, d, K):

@@ -404,6 +404,16 @@ def test_a_file_of_counts_gives_the_same_fit(mapped):
     np.testing.assert_array_equal(a.labels_, b.labels_)
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks, and samples, so small that a table of a few MB has many; on two threads."""
+    for module in (blocks, checks, starts):
+        monkeypatch.setattr(module, "BLOCK_ROWS", 2**12)
+    monkeypatch.setattr(starts, "MANY_ROWS", 2**14)
+    monkeypatch.setattr(starts, "SAMPLE_ROWS", 2**12)
+    monkeypatch.setenv("EMLIB_NUM_THREADS", "2")
+
+
 def peak(work):
     """Most memory that Python and NumPy held during the work, in bytes."""
     tracemalloc.start()
@@ -425,16 +435,11 @@ def peak(work):
     ids=lambda x: str(x)[:30],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_file_is_never_copied(mapped, monkeypatch, model, dtype):
+def test_a_file_is_never_copied(mapped, small_blocks, model, dtype):
     """Memory does not grow with the rows: of a file of 1 to 8 MB no more than blocks are held at any time.
 
     They need 1.5 MB here; a mask over the table would need 1 MB more, a copy of it as floats 8 MB.
     """
-    for module in (blocks, checks, starts):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 2**12)
-    monkeypatch.setattr(starts, "MANY_ROWS", 2**14)
-    monkeypatch.setattr(starts, "SAMPLE_ROWS", 2**12)
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "2")
     n = 2**18
     file = mapped(np.random.default_rng(0).poisson(5, (n, 4)), dtype)
     model.set_params(random_state=0).fit(file[: 2**14]).score(file[: 2**14])  # work arrays are made once
@@ -445,12 +450,7 @@ def test_a_file_is_never_copied(mapped, monkeypatch, model, dtype):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_kmeans_copies_no_file(mapped, monkeypatch):
-    for module in (blocks, checks, starts):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 2**12)
-    monkeypatch.setattr(starts, "MANY_ROWS", 2**14)
-    monkeypatch.setattr(starts, "SAMPLE_ROWS", 2**12)
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "2")
+def test_kmeans_copies_no_file(mapped, small_blocks):
     n = 2**18
     file = mapped(np.random.default_rng(0).normal(0, 1, (n, 4)), "f4")
     model = KMeans(3, random_state=0, max_iter=3, tol=0.1).fit(file[: 2**14])
