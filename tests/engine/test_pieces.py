@@ -134,6 +134,13 @@ def test_pieces_hold_every_row_once(n, d, rows, batch, keep):
         np.testing.assert_array_equal(np.concatenate(parts), X - 2.0)
 
 
+@given(st.integers(0, 2000), st.integers(1, 3000))
+def test_slices_hold_every_row_once(n, d):
+    parts = list(blocks.slices(n, d))
+    assert [i for part in parts for i in range(n)[part]] == list(range(n))
+    assert all(0 < (part.stop - part.start) * d <= max(2**17, 256 * d) for part in parts)
+
+
 def test_large_tables_are_cut_and_not_copied(monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_ROWS", 100)
     monkeypatch.setattr(blocks, "KEEP_BYTES", 1000)

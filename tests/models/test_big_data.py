@@ -460,7 +460,7 @@ def test_kmeans_copies_no_file(mapped, small_blocks):
 
 def test_far_rows_are_found_block_by_block(mapped, monkeypatch):
     """k-means++ needs a few numbers for every row, but no copy of the rows."""
-    monkeypatch.setattr(starts, "BLOCK_ROWS", 2**10)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 2**10)
     n, d = 2**14, 64
     file = mapped(np.random.default_rng(0).normal(0, 1, (n, d)), "f4")
     assert peak(lambda: starts.kmeans_plus_plus(file, 3, np.random.default_rng(0))) < n * d * 8 / 2
@@ -493,12 +493,20 @@ def test_more_rows_than_blocks_in_memory(monkeypatch):
     X[:, 1] = X[0, 1]
     X[2000:, 1] += 1.0  # constant in every block, but not in all
     whole = survey(X)
-    monkeypatch.setattr(starts, "BLOCK_ROWS", 100)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 100)
     parts = survey(X)
     np.testing.assert_allclose(parts.mean, X.mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(parts.squares / len(X), X.var(axis=0), rtol=1e-11, atol=1e-20)
     np.testing.assert_allclose(parts.scale(np.zeros(3)), np.sqrt((X**2).mean(axis=0)), rtol=1e-13)
     assert whole.constant.tolist() == parts.constant.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 40])
+def test_a_column_is_constant_only_if_every_row_agrees(n):
+    X = np.full((n, n), 3, dtype=np.uint8)
+    np.fill_diagonal(X, 5)  # column j differs in row j alone
+    X = np.hstack([X, np.full((n, 2), 7, dtype=np.uint8)])
+    assert survey(X).constant.tolist() == [n == 1] * n + [True] * 2
 
 
 # ------------------------------------------------------------------ a cluster that loses workers
