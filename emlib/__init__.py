@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "GaussianMixture": "emlib.models.mixtures",
     "PoissonMixture": "emlib.models.count_mixtures",
-    "NegativeBinomialMixture": "emlib.models.count_mixtures",
+    "NegativeBinomialMixture": "emlib.models.negative_binomial",
     "BinomialMixture": "emlib.models.count_mixtures",
     "BernoulliMixture": "emlib.models.count_mixtures",
     "MultinomialMixture": "emlib.models.count_mixtures",
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from .models.count_mixtures import BernoulliMixture as BernoulliMixture
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
-    from .models.count_mixtures import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
     from .models.gibbs import GibbsSampler as GibbsSampler
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
+    from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.selection import select_n_components as select_n_components
     from .models.uncertainty import standard_errors as standard_errors
 

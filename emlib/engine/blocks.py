@@ -86,11 +86,15 @@ class Rows:
     @functools.cached_property
     def scale(self) -> FloatArray:
         """Root mean square of each column about the origin; blocks share that of the table."""
+        return np.sqrt(self.squares() / max(self.n, 1))
+
+    def squares(self) -> FloatArray:
+        """Sums of squares of the columns about the origin (d,)."""
         squares = np.zeros(self.d)
-        for i in range(0, self.n, BLOCK_ROWS):
-            centred = self.X[i : i + BLOCK_ROWS] - self.origin
+        for rows in slices(self.n, self.d):
+            centred = self.X[rows] - self.origin
             squares += np.einsum("nd,nd->d", centred, centred)
-        return np.sqrt(squares / max(self.n, 1))
+        return squares
 
     def blocks(self) -> list[Rows]:
         """The table, cut into blocks of at most `BLOCK_ROWS` rows."""
@@ -145,6 +149,15 @@ class Rows:
         if (self._first, key) not in self.constants:
             self.constants[self._first, key] = compute(self)
         return self.constants[self._first, key]
+
+
+def slices(n: int, d: int = 1) -> Iterator[slice]:
+    """Slices of `n` rows of d numbers, one after the other, each so short that a cache holds it (1 MB).
+
+    Work on them needs the memory of one. No slice is longer than a block.
+    """
+    rows = min(max(2**17 // d, 256), BLOCK_ROWS)
+    return (slice(i, min(i + rows, n)) for i in range(0, n, rows))
 
 
 def as_rows(data: Any) -> Rows:

@@ -185,12 +185,17 @@ def climb(model: Any, start: Any, rules: Rules) -> Generator[Any, Point, tuple[P
     except SetAside:
         reason, message = "pruned", "set aside in favour of better starts."
 
+    return here, _ending(model, here, trace, reason, evaluations, message)
+
+
+def _ending(model: Any, here: Point, trace: list[float], reason: Reason, evaluations: int, message: str) -> Fit[Any]:
+    """What is said of the end of a climb: a flaw overrules every other reason, a caution joins a silent one."""
     flaw = model.flaw(here.params, here.stats) if here.stats is not None and hasattr(model, "flaw") else ""
     if flaw:
         reason, message = "degenerate", flaw
     elif not message and hasattr(model, "caution"):
         message = model.caution(here.params, here.stats)
-    return here, Fit(here.params, here.value, np.array(trace), len(trace) - 1, reason, evaluations, message)
+    return Fit(here.params, here.value, np.array(trace), len(trace) - 1, reason, evaluations, message)
 
 
 def _project(model: Any, params: Any) -> Any:

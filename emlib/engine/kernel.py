@@ -6,12 +6,11 @@ transposed, so that every reduction over components runs along whole rows of mem
 cut so that the products stay on BLAS's small-matrix path and the work arrays stay in cache.
 
 Large products of large numbers lose digits. Each family says for which components the expanded
-form is unsafe; those are evaluated from ``x - mean`` instead (`Whitened`), a little slower.
+form is unsafe; those are evaluated from ``x - mean`` instead (`engine.differences`), a little slower.
 """
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Rows
+from .differences import Special
+from .features import Features
 from .latent import SOFT, FloatArray, Latent, assign
 
 EPS = float(np.finfo(float).eps)
@@ -60,68 +61,6 @@ class Statistics:
         return self.totals[:, 0]
 
 
-class Special(Protocol):
-    """A component evaluated by itself: its expanded form would lose digits, or it has none."""
-
-    @property
-    def mean(self) -> FloatArray:
-        """Where the differences are taken from (d,)."""
-        ...
-
-    def log_joint(self, X: FloatArray) -> FloatArray:
-        """Log joint density (batch, rows) of pieces X (batch, d, rows)."""
-        ...
-
-    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """Statistics about the mean, for responsibilities r (batch, rows).
-
-        With `rng` r are drawn labels, and whatever else is hidden is to be drawn from it too.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Whitened:
-    """One Gaussian evaluated from differences: log joint = constant - |whitener (x - mean)|^2 / 2."""
-
-    mean: FloatArray
-    whitener: FloatArray
-    constant: float
-
-    def log_joint(self, X: FloatArray) -> FloatArray:
-        """Log joint density of pieces X (batch, d, rows)."""
-        Z = self.whitener @ (X - self.mean[:, None])
-        return self.constant - 0.5 * np.einsum("nib,nib->nb", Z, Z)
-
-    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """The statistics [1, x, x x'] about the mean, for responsibilities r (batch, rows)."""
-        D = X - self.mean[:, None]
-        weighted = D * r[:, None, :]
-        second = np.matmul(weighted, D.swapaxes(1, 2)).sum(axis=0)
-        return np.concatenate([[r.sum()], weighted.sum(axis=(0, 2)), second[upper(len(self.mean))]])
-
-
-@dataclass(frozen=True)
-class WhitenedAxes:
-    """The same for independent columns: `precision` (d,), statistics as the family's features say."""
-
-    mean: FloatArray
-    precision: FloatArray
-    constant: float
-    family: Features
-
-    def log_joint(self, X: FloatArray) -> FloatArray:
-        """See `Special.log_joint`."""
-        D = X - self.mean[:, None]
-        return self.constant - 0.5 * np.einsum("nib,nib,i->nb", D, D, self.precision)
-
-    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
-        """See `Special.totals`."""
-        T = np.empty((len(X), self.family.n_features(len(self.mean)), X.shape[2]))
-        self.family.features(X - self.mean[:, None], T)
-        return np.einsum("npb,nb->p", T, r)
-
-
 @dataclass(frozen=True)
 class Natural:
     """Components as the kernel sees them.
@@ -159,29 +98,6 @@ class Natural:
         ]
 
 
-@functools.lru_cache(maxsize=64)
-def upper(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the upper triangle of a (d, d) matrix, in the order of the features."""
-    i, j = np.triu_indices(d)
-    return i, j
-
-
-class Features(Protocol):
-    """What the kernel needs of a family (`engine.families`)."""
-
-    def n_features(self, d: int) -> int:
-        """Length p of T(x) for x of length d."""
-        ...
-
-    def features(self, X: FloatArray, out: FloatArray) -> None:
-        """Write T(x) for pieces X (batch, d, rows) into out (batch, p, rows)."""
-        ...
-
-    def shared(self, rows: Rows) -> FloatArray:
-        """Sums over the rows that no label touches; empty for most families."""
-        ...
-
-
 def plan(n: int, K: int, p: int) -> tuple[int, int, int]:
     """Rows a piece, pieces a batch, features a product.
 
@@ -215,7 +131,18 @@ def _buffer(name: str, shape: tuple[int, ...]) -> FloatArray:
     return flat[:size].reshape(shape)
 
 
+STREAMS, CACHE = 15, 2**22  # rows of features that memory delivers side by side; bytes that stay near by themselves
 TOGETHER_ROWS, TOGETHER = 1000, 128_000  # with several climbs: rows a piece, and log joints (1 MB) at a time
+
+
+def _nearby(T: FloatArray) -> FloatArray:
+    """A kept piece copied from memory to cache, one address after the other.
+
+    The products read its p rows side by side, which memory delivers at a third of that speed.
+    """
+    near = _buffer("T", T.shape)
+    np.copyto(near, T)
+    return near
 
 
 def _featured(rows: Rows, family: Features, piece: int, batch: int) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -231,7 +158,8 @@ def _featured(rows: Rows, family: Features, piece: int, batch: int) -> Iterator[
 
     if rows.keeps_features(p):
         kept = rows.features(type(family).__name__, lambda X: made(X, np.empty((len(X), p, X.shape[2]))), piece, batch)
-        yield from ((T[:, 1 : 1 + d], T) for T in kept)
+        near = map(_nearby, kept) if p > STREAMS and 8 * p * len(rows) > CACHE else kept
+        yield from ((T[:, 1 : 1 + d], T) for T in near)
     else:
         yield from ((X, made(X, _buffer("T", (len(X), p, X.shape[2])))) for X in rows.pieces(piece, batch))
 
@@ -423,8 +351,23 @@ def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArra
 
 def best_label(rows: Rows, family: Features, natural: Natural) -> NDArray[np.intp]:
     """The most probable component of every row (n,)."""
-    labels = [A[:, 0].argmax(axis=1).ravel() for *_, A in _log_joints(rows, family, natural, 1)]
+    labels = [_first_best(A[:, 0]).ravel() for *_, A in _log_joints(rows, family, natural, 1)]
     return np.concatenate(labels)
+
+
+def _first_best(A: FloatArray) -> NDArray[np.intp]:
+    """The largest along the components (batch, K, rows), the first of equals.
+
+    Few components are counted, those before the best one, along whole rows of memory; `argmax` walks across them.
+    """
+    if A.shape[1] > 32:
+        return A.argmax(axis=1)
+    top, labels = A.max(axis=1), np.zeros((len(A), A.shape[2]), np.intp)
+    before = np.ones(labels.shape, bool)
+    for k in range(A.shape[1] - 1):
+        before &= A[:, k] != top
+        labels += before
+    return labels
 
 
 class Shares(Protocol):

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from .blocks import Rows, as_rows
 from .chunks import Chunks
 from .coordinates import Fixed, Named, Simplex
+from .differences import Special
 from .em import Degenerate
 from .families import Family, IndependentNormalInverseWishart
 from .families.base import NO_EVIDENCE, counts_of, dirichlet
-from .kernel import Shares, Special, Statistics, best_label, expect, expect_many, moments, posterior
+from .kernel import Shares, Statistics, best_label, expect, expect_many, moments, posterior
 from .latent import SOFT, FloatArray, Latent
 from .parameters import joined, parted
 

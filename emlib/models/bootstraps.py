@@ -17,7 +17,7 @@ from ..engine.blocks import Rows, threads
 from ..engine.latent import FloatArray
 from ..engine.mixture import Mixture, MixtureParams
 from ..engine.progress import progress_bar
-from .checks import Numeric, check_table, check_whole, generator
+from .checks import Numeric, check_table, check_whole, generator, in_short
 from .mixture_estimator import MixtureEstimator
 from .tables import rows_of, survey
 from .uncertainty import ByParameter, by_parameter, check_fitted_mixture, check_level, in_own_units
@@ -274,11 +274,11 @@ def bootstrap_n_components(
     (28.11, 0.05)
     """
     if not isinstance(model, MixtureEstimator):
-        raise TypeError(f"model is {model!r}; an unfitted mixture is needed, such as GaussianMixture().")
+        raise TypeError(f"model is {in_short(model)}; an unfitted mixture is needed, such as GaussianMixture().")
     for name, wanted in (("prior", None), ("fix_weights", False), ("temperature", 1)):
         found = getattr(model, name, wanted)
         if found is not wanted and found != wanted:
-            raise ValueError(f"{name} is {found!r}; a likelihood-ratio test of n_components needs {wanted!r}.")
+            raise ValueError(f"{name} is {in_short(found)}; a likelihood-ratio test of n_components needs {wanted!r}.")
     K, B = check_whole("n_components", n_components, 1), check_whole("n_resamples", n_resamples, 1)
     table = check_table(X)
     model._check_rows(table)

@@ -106,6 +106,18 @@ def check_counts(X: Numeric, most: FloatArray | None = None, first: int = 0) -> 
         )
 
 
+def in_short(value: Any) -> str:
+    """What a message calls `value`: a plain one by itself, of anything else the type, since its repr may fill a page.
+
+    Examples
+    --------
+    >>> in_short("strong"), in_short(3), in_short(np.eye(2))
+    ("'strong'", '3', 'of type ndarray')
+    """
+    plain = value is None or isinstance(value, (str, numbers.Number))
+    return repr(value) if plain else f"of type {type(value).__name__}"
+
+
 def check_whole(name: str, value: Any, least: int) -> int:
     """`value` as an integer of at least `least`.
 
@@ -126,6 +138,21 @@ def check_real(name: str, value: Any, least: float = 0.0) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(float(value)) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a finite number, {least:g} or above.")
     return float(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a truth value; 0, 1 and "yes" are none.
+
+    Examples
+    --------
+    >>> check_flag("prune", "yes")
+    Traceback (most recent call last):
+      ...
+    ValueError: prune is 'yes'; it must be True or False.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} is {value!r}; it must be True or False.")
+    return bool(value)
 
 
 def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:

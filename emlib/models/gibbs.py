@@ -15,7 +15,7 @@ from ..engine.families.gaussian import NormalInverseWishart
 from ..engine.families.gaussian_independent import check_definite
 from ..engine.latent import FloatArray
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
-from .checks import check_table, check_whole, generator
+from .checks import check_table, check_whole, generator, in_short
 from .draws import Draws
 from .mixture_estimator import MixtureEstimator
 from .starts import random_rows
@@ -112,7 +112,7 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
             In one sentence, for a bad parameter, table or prior; an improper prior among them.
         """
         if not isinstance(self.model, MixtureEstimator):
-            raise ValueError(f"model is {self.model!r}; it must be a mixture, such as GaussianMixture(3).")
+            raise ValueError(f"model is {in_short(self.model)}; it must be a mixture, such as GaussianMixture(3).")
         if self.update not in UPDATES:
             raise ValueError(f"update is {self.update!r}; it must be one of {', '.join(map(repr, UPDATES))}.")
         sweeps = {"draws": check_whole("draws", draws, 1), "tune": check_whole("tune", tune, 0)}
@@ -154,7 +154,7 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
         if isinstance(prior, str) and prior == "weak":
             return MixturePrior(1.0, mixture.family.weak_prior(_whole(mixture, rows), K))
         if not isinstance(prior, MixturePrior):
-            raise ValueError(f"prior is {prior!r}; it must be 'weak' or an emlib.engine.mixture.MixturePrior.")
+            raise ValueError(f"prior is {in_short(prior)}; it must be 'weak' or an emlib.engine.mixture.MixturePrior.")
         weights = np.asarray(prior.weights)
         components: Any = prior.components
         least = 1.0 if self.update == "maximise" else np.finfo(float).tiny
@@ -168,12 +168,16 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
         allowed: tuple[type, ...] = getattr(mixture.family, "sampling_priors", (mixture.family.prior_type,))
         if not any(isinstance(components, kind) for kind in allowed):
             names = " or a ".join(kind.__name__ for kind in allowed)
-            raise ValueError(f"prior has components {components!r}; {type(self.model).__name__} needs a {names}.")
+            raise ValueError(
+                f"prior has components {in_short(components)}; {type(self.model).__name__} needs a {names}."
+            )
         components.check(d)
         if isinstance(components, NormalInverseWishart):
             check_definite("scatter", components.scatter)
         if not getattr(components, "proper", True):
-            raise ValueError(f"prior has components {components!r}, which is improper: {flat}")
+            raise ValueError(
+                f"prior has a {type(components).__name__} whose integral is infinite, which is improper: {flat}"
+            )
         return MixturePrior(
             prior.weights, components.moved(rows.origin) if hasattr(components, "moved") else components
         )
@@ -204,7 +208,7 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
             start = clone(self.model).set_params(random_state=rng).fit(rows.X)
         if not isinstance(start, type(self.model)):
             raise ValueError(
-                f"start is {start!r}; it must be 'rows', 'prior', 'em' or a fitted {type(self.model).__name__}."
+                f"start is {in_short(start)}; it must be 'rows', 'prior', 'em' or a fitted {type(self.model).__name__}."
             )
         check_is_fitted(start)
         if (len(start.weights_), start.n_features_in_) != (K, rows.d):

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ..engine import em
-from ..engine.blocks import Rows, threads
+from ..engine.blocks import Rows, slices, threads
 from ..engine.chunks import Chunks
 from ..engine.families import CentreParams, Centres
 from ..engine.families.base import LOG_2PI
@@ -27,7 +27,7 @@ from ..engine.latent import HARD, FloatArray
 from ..engine.mixture import Mixture, MixtureParams
 from .base import EMEstimator
 from .checks import Numeric, check_finite, check_real, check_shape, check_whole, generator
-from .starts import Labels, enough_rows, kmeans_plus_plus, random_rows, slices
+from .starts import Labels, enough_rows, kmeans_plus_plus, random_rows
 from .tables import by_chunks, is_chunked, lay_out
 
 Counts = NDArray[np.intp]  # how many rows each cluster has
@@ -226,7 +226,7 @@ def _labels(X: Numeric, centres: FloatArray) -> Labels:
 def _inertia(X: Numeric, centres: FloatArray, labels: Labels) -> float:
     """From differences: the expanded form would lose its small digits."""
     inertia = 0.0
-    for rows in slices(len(X)):
+    for rows in slices(*X.shape):
         away = X[rows] - centres[labels[rows]]
         inertia += float(np.einsum("nd,nd->", away, away))
     return inertia

@@ -21,7 +21,7 @@ from ..engine.chunks import Chunks
 from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .base import EMEstimator
-from .checks import Numeric, check_real, check_weights, check_whole, generator
+from .checks import Numeric, check_flag, check_real, check_weights, check_whole, generator, in_short
 from .kmeans import KMeans
 from .starts import Labels, OneHot, Random, Whole, enough_rows, hierarchical, kmeans_plus_plus, random_rows, reseeded
 from .tables import Survey, by_chunks, is_chunked, lay_out, rows_of
@@ -159,6 +159,8 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         if not (isinstance(self.init_params, str) and self.init_params in INIT_PARAMS):
             raise ValueError(f"init_params is {self.init_params!r}; it must be one of {', '.join(INIT_PARAMS)}.")
         check_whole("n_init", self.n_init, 1)
+        for name in ("warm_start", "prune", "reseed"):
+            check_flag(name, getattr(self, name))
         return {
             "max_iter": check_whole("max_iter", self.max_iter, 1),
             "tol": check_real("tol", self.tol) * self._tol_unit(n),
@@ -183,7 +185,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         **options: Any,
     ) -> em.Fit[MixtureParams]:
         if len(latents) == 1:
-            return em.search(model, rows, starts, latent=latents[0], prune=bool(self.prune), **options)
+            return em.search(model, rows, starts, latent=latents[0], prune=self.prune, **options)
         temperatures = [latent.temperature for latent in latents]
         rng = generator(self.random_state).spawn(1)[0]  # a stream of its own, beside that of the starts
         return em.best_of([em.anneal(model, rows, start, temperatures, rng=rng, **options) for start in starts])
@@ -192,7 +194,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         return 1.0
 
     def _fixed_weights(self) -> FloatArray | None:
-        if not getattr(self, "fix_weights", False):
+        if not check_flag("fix_weights", getattr(self, "fix_weights", False)):
             return None
         return self._weights_at_start(np.full(self.n_components, 1.0 / self.n_components))
 
@@ -209,7 +211,9 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             whole = model.from_responsibilities(rows, Whole(), 1)
             return MixturePrior(1.0, model.family.weak_prior(whole.components, self.n_components))
         if not isinstance(prior, MixturePrior):
-            raise ValueError(f"prior is {prior!r}; it must be None, 'weak' or an emlib.engine.mixture.MixturePrior.")
+            raise ValueError(
+                f"prior is {in_short(prior)}; it must be None, 'weak' or an emlib.engine.mixture.MixturePrior."
+            )
         weights = np.asarray(prior.weights)
         fits = weights.shape in ((), (self.n_components,)) and weights.dtype.kind in "if"
         if not fits or not (weights >= 1).all():
@@ -222,7 +226,9 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         if components is None:
             return prior
         if not isinstance(components, expected):
-            raise ValueError(f"prior has components {components!r}; {type(self).__name__} needs a {expected.__name__}.")
+            raise ValueError(
+                f"prior has components {in_short(components)}; {type(self).__name__} needs a {expected.__name__}."
+            )
         components.check(d)
         return MixturePrior(prior.weights, components.moved(origin) if hasattr(components, "moved") else components)
 

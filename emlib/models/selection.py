@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
+from ..engine.blocks import slices
 from ..engine.latent import FloatArray
 from ..engine.progress import progress_bar
 from .checks import check_whole
 from .mixture_estimator import MixtureEstimator
-from .starts import slices
 from .tables import as_table, is_chunked
 
 CRITERIA = ("bic", "icl", "aic", "cv")

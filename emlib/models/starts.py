@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, ward
 
 from ..engine import em
-from ..engine.blocks import BLOCK_ROWS, Rows
+from ..engine.blocks import BLOCK_ROWS, Rows, slices
 from ..engine.chunks import Chunks
 from ..engine.families import CentreParams, Centres
 from ..engine.latent import FloatArray
@@ -188,12 +188,7 @@ def reseeded(
 
 def _squared_distance(X: NDArray[Any], centre: NDArray[Any]) -> FloatArray:
     distance, centre = np.empty(len(X)), np.asarray(centre, dtype=float)
-    for rows in slices(len(X)):
+    for rows in slices(*X.shape):
         away = X[rows] - centre
         np.einsum("nd,nd->n", away, away, out=distance[rows])
     return distance
-
-
-def slices(n: int) -> Iterator[slice]:
-    """Blocks of `n` rows, one after the other: work on them needs the memory of one block."""
-    return (slice(i, min(i + BLOCK_ROWS, n)) for i in range(0, n, BLOCK_ROWS))

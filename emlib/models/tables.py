@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.blocks import Rows
+from ..engine.blocks import Rows, slices
 from ..engine.chunks import Chunks, add_up
 from ..engine.families import DistinctCounts
 from ..engine.latent import FloatArray
 from .checks import Numeric, check_finite, check_numbers, check_shape_of_table
-from .starts import slices
 
 CheckRows = Callable[[Numeric, int], None]  # refuses rows, given the row of the table at which they begin
 
@@ -125,7 +124,7 @@ def survey(table: Any, check_rows: CheckRows | None = None, first: int = 0) -> S
 
 def _survey_rows(X: Numeric, first: int, check_rows: CheckRows | None) -> tuple[Survey]:
     X = np.asarray(X)
-    parts = (_survey_block(X[rows], first + rows.start, check_rows) for rows in slices(len(X)))
+    parts = (_survey_block(X[rows], first + rows.start, check_rows) for rows in slices(*X.shape))
     return (functools.reduce(lambda a, b: a + b, parts),)
 
 
@@ -136,10 +135,17 @@ def _survey_block(X: Numeric, first: int, check_rows: CheckRows | None) -> Surve
     if broken:
         none = np.zeros(X.shape[1])
         return Survey(len(X), none, none, X[0], none.astype(bool), broken)
-    mean = X.mean(axis=0, dtype=float)
+    mean = np.ones(len(X)) @ X / len(X)  # (NumPy's own mean goes down short rows one by one)
     away = X - mean
     squares = np.einsum("nd,nd->d", away, away)
-    return Survey(len(X), mean, squares, X[0].copy(), (X[0] == X).all(axis=0), "", refused)
+    return Survey(len(X), mean, squares, X[0].copy(), _constant(X), "", refused)
+
+
+def _constant(X: Numeric) -> NDArray[np.bool_]:
+    """Which columns have one value; only those that a few rows do not rule out are read as a whole."""
+    constant = (X[:: len(X) // 8 + 1] == X[0]).all(axis=0)
+    constant[constant] = (X[:, constant] == X[0, constant]).all(axis=0)
+    return constant
 
 
 def _refusal(check: CheckRows, X: Numeric, first: int) -> str:

@@ -15,6 +15,7 @@ from ..engine.information import Information, observed_information
 from ..engine.latent import FloatArray
 from ..engine.mixture import MixtureParams
 from ..engine.parameters import flatten
+from .checks import in_short
 from .mixture_estimator import MixtureEstimator
 
 FAR = 0.1  # standard errors from the maximum beyond which a fit is said to have stopped early
@@ -104,7 +105,9 @@ def in_own_units(mixture: MixtureEstimator) -> MixtureParams:
 def check_fitted_mixture(mixture: Any) -> MixtureEstimator:
     """A mixture estimator of this package; `_fitted_world` sees to it that it is fitted."""
     if not isinstance(mixture, MixtureEstimator):
-        raise TypeError(f"mixture is {mixture!r}; a fitted mixture is needed, such as GaussianMixture(2).fit(X).")
+        raise TypeError(
+            f"mixture is {in_short(mixture)}; a fitted mixture is needed, such as GaussianMixture(2).fit(X)."
+        )
     return mixture
 
 

@@ -17,25 +17,19 @@ import time
 import numpy as np
 import pytest
 from scipy.special import digamma, gammaln, logsumexp
-from threadpoolctl import threadpool_limits
 
 from emlib import NegativeBinomialMixture
 from emlib.data import fetal_lamb, pbmc
 from emlib.engine import families
 from emlib.engine.blocks import Rows
-from emlib.engine.families import negative_binomial
+from emlib.engine.families import negative_binomial as family
 from emlib.engine.mixture import Mixture, MixtureParams
-from emlib.models import count_mixtures
+from emlib.models import negative_binomial
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMOKE = os.environ.get("EMLIB_BENCHMARKS") == "smoke"
 SIZES = [(2000, 3, 2)] if SMOKE else [(10**5, 10, 5)]
 REPEATS = 1 if SMOKE else 5
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with threadpool_limits(1):
-        yield
 
 
 def problem(n, d, K):
@@ -104,7 +98,7 @@ def test_negative_binomial_iteration(size, way, monkeypatch):
     c, d = params.components, X.shape[1]
     model = Mixture(families.NegativeBinomial(families.DistinctCounts.of(X) if way == "tallied" else None))
     if way.endswith("no table"):
-        monkeypatch.setattr(negative_binomial, "TABLE", 0)
+        monkeypatch.setattr(family, "TABLE", 0)
     rows = Rows(X)
 
     def ours():
@@ -128,7 +122,7 @@ def test_steps_with_and_without_a_tally(monkeypatch):
     data = [("fetal lamb", fetal_lamb(), 1)] + ([] if SMOKE else [("26 genes of 700 cells", pbmc().counts, 4)])
     for name, X, K in data:
         for way in ("tallied", "rates hidden"):
-            monkeypatch.setattr(count_mixtures, "TABLE", 2**22 if way == "tallied" else 0)
+            monkeypatch.setattr(negative_binomial, "TABLE", 2**22 if way == "tallied" else 0)
             for choice in (None, "squarem"):
                 fitted = NegativeBinomialMixture(K, accelerate=choice, random_state=0, max_iter=3000).fit(X)
                 steps = fitted.starts_[0].n_evaluations

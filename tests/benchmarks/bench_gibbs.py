@@ -13,7 +13,6 @@ import warnings
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 import emlib
 from emlib.engine import em, wander
@@ -21,17 +20,11 @@ from emlib.engine.blocks import Rows
 from emlib.engine.families import Gaussian, GaussianParams, IndependentNormalInverseWishart, NormalInverseWishart
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMOKE = os.environ.get("EMLIB_BENCHMARKS") == "smoke"
 RICHARDSON = MixturePrior(
     1.0, IndependentNormalInverseWishart(np.array([20.0]), np.array([[100.0]]), np.array([[4.0]]), 4.0)
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "1")
-    with threadpool_limits(1):
-        yield
 
 
 def cpu_seconds(work):

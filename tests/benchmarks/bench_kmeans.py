@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from emlib import KMeans
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMOKE = os.environ.get("EMLIB_BENCHMARKS") == "smoke"
 SIZES = [(2000, 2, 3)] if SMOKE else [(10**6, 2, 5), (5 * 10**5, 10, 10), (10**5, 50, 20)]
 ITERATIONS, REPEATS = (2, 1) if SMOKE else (10, 9)
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "1")
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def problem(n, d, K):

@@ -12,13 +12,10 @@ from __future__ import annotations
 import os
 import time
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
-from threadpoolctl import threadpool_limits
 
 from emlib import GaussianMixture, PoissonMixture
 from emlib.data import times_deaths
@@ -27,6 +24,7 @@ from emlib.engine.blocks import Rows
 from emlib.engine.families import Gaussian, GaussianParams
 from emlib.engine.mixture import Mixture, MixtureParams
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMOKE = os.environ.get("EMLIB_BENCHMARKS") == "smoke"
 LARGE = [(10**6, 2, 5), (10**6, 10, 10), (10**5, 50, 20)]
 CASES = [("full", size) for size in [*LARGE, (5000, 8, 5), (1000, 2, 3)]]
@@ -34,14 +32,6 @@ CASES += [(shape, size) for shape in ("diag", "tied", "spherical") for size in L
 if SMOKE:
     CASES = [(shape, (2000, 2, 3)) for shape in ("full", "diag", "tied", "spherical")]
 ITERATIONS, REPEATS = (2, 1) if SMOKE else (5, 5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "1")
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def problem(shape, n, d, K):

@@ -134,6 +134,13 @@ def test_pieces_hold_every_row_once(n, d, rows, batch, keep):
         np.testing.assert_array_equal(np.concatenate(parts), X - 2.0)
 
 
+@given(st.integers(0, 2000), st.integers(1, 3000))
+def test_slices_hold_every_row_once(n, d):
+    parts = list(blocks.slices(n, d))
+    assert [i for part in parts for i in range(n)[part]] == list(range(n))
+    assert all(0 < (part.stop - part.start) * d <= max(2**17, 256 * d) for part in parts)
+
+
 def test_large_tables_are_cut_and_not_copied(monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_ROWS", 100)
     monkeypatch.setattr(blocks, "KEEP_BYTES", 1000)
@@ -222,6 +229,27 @@ def test_kernel_against_scipy(n, d, K):
             covariance = (R[:, k, None] * (X - mean)).T @ (X - mean) / R[:, k].sum()
             np.testing.assert_allclose(new.means[k], mean, atol=1e-8)
             np.testing.assert_allclose(new.covariances[k], covariance, atol=1e-7)
+
+
+@pytest.mark.parametrize("K", [1, 2, 5, 32, 33])
+def test_the_first_of_the_best_labels(K):
+    A = np.random.default_rng(0).integers(4, size=(3, K, 200)).astype(float)  # many are equal
+    np.testing.assert_array_equal(kernel._first_best(A), A.argmax(axis=1))
+
+
+def test_features_brought_near_are_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows, d = Rows(rng.normal(size=(20_000, 20))), 20
+    params = MixtureParams(np.array([0.2, 0.8]), families.CentreParams(rng.normal(size=(2, d))))
+    model = Mixture(families.Centres())
+    far, copied = model.e_step(rows, params), []
+    monkeypatch.setattr(kernel, "CACHE", 0)
+    monkeypatch.setattr(kernel, "_nearby", lambda T, bring=kernel._nearby: copied.append(len(T)) or bring(T))
+    for _ in range(2):  # what is kept stays as it is
+        near = model.e_step(rows, params)
+        np.testing.assert_array_equal(near[0].totals, far[0].totals)
+        assert near[1] == far[1]
+    assert copied
 
 
 def test_buffers_are_private_to_a_thread_and_grow():

@@ -404,6 +404,16 @@ def test_a_file_of_counts_gives_the_same_fit(mapped):
     np.testing.assert_array_equal(a.labels_, b.labels_)
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks, and samples, so small that a table of a few MB has many; on two threads."""
+    for module in (blocks, checks, starts):
+        monkeypatch.setattr(module, "BLOCK_ROWS", 2**12)
+    monkeypatch.setattr(starts, "MANY_ROWS", 2**14)
+    monkeypatch.setattr(starts, "SAMPLE_ROWS", 2**12)
+    monkeypatch.setenv("EMLIB_NUM_THREADS", "2")
+
+
 def peak(work):
     """Most memory that Python and NumPy held during the work, in bytes."""
     tracemalloc.start()
@@ -425,16 +435,11 @@ def peak(work):
     ids=lambda x: str(x)[:30],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_file_is_never_copied(mapped, monkeypatch, model, dtype):
+def test_a_file_is_never_copied(mapped, small_blocks, model, dtype):
     """Memory does not grow with the rows: of a file of 1 to 8 MB no more than blocks are held at any time.
 
     They need 1.5 MB here; a mask over the table would need 1 MB more, a copy of it as floats 8 MB.
     """
-    for module in (blocks, checks, starts):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 2**12)
-    monkeypatch.setattr(starts, "MANY_ROWS", 2**14)
-    monkeypatch.setattr(starts, "SAMPLE_ROWS", 2**12)
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "2")
     n = 2**18
     file = mapped(np.random.default_rng(0).poisson(5, (n, 4)), dtype)
     model.set_params(random_state=0).fit(file[: 2**14]).score(file[: 2**14])  # work arrays are made once
@@ -445,12 +450,7 @@ def test_a_file_is_never_copied(mapped, monkeypatch, model, dtype):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_kmeans_copies_no_file(mapped, monkeypatch):
-    for module in (blocks, checks, starts):
-        monkeypatch.setattr(module, "BLOCK_ROWS", 2**12)
-    monkeypatch.setattr(starts, "MANY_ROWS", 2**14)
-    monkeypatch.setattr(starts, "SAMPLE_ROWS", 2**12)
-    monkeypatch.setenv("EMLIB_NUM_THREADS", "2")
+def test_kmeans_copies_no_file(mapped, small_blocks):
     n = 2**18
     file = mapped(np.random.default_rng(0).normal(0, 1, (n, 4)), "f4")
     model = KMeans(3, random_state=0, max_iter=3, tol=0.1).fit(file[: 2**14])
@@ -460,7 +460,7 @@ def test_kmeans_copies_no_file(mapped, monkeypatch):
 
 def test_far_rows_are_found_block_by_block(mapped, monkeypatch):
     """k-means++ needs a few numbers for every row, but no copy of the rows."""
-    monkeypatch.setattr(starts, "BLOCK_ROWS", 2**10)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 2**10)
     n, d = 2**14, 64
     file = mapped(np.random.default_rng(0).normal(0, 1, (n, d)), "f4")
     assert peak(lambda: starts.kmeans_plus_plus(file, 3, np.random.default_rng(0))) < n * d * 8 / 2
@@ -493,12 +493,20 @@ def test_more_rows_than_blocks_in_memory(monkeypatch):
     X[:, 1] = X[0, 1]
     X[2000:, 1] += 1.0  # constant in every block, but not in all
     whole = survey(X)
-    monkeypatch.setattr(starts, "BLOCK_ROWS", 100)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 100)
     parts = survey(X)
     np.testing.assert_allclose(parts.mean, X.mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(parts.squares / len(X), X.var(axis=0), rtol=1e-11, atol=1e-20)
     np.testing.assert_allclose(parts.scale(np.zeros(3)), np.sqrt((X**2).mean(axis=0)), rtol=1e-13)
     assert whole.constant.tolist() == parts.constant.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 40])
+def test_a_column_is_constant_only_if_every_row_agrees(n):
+    X = np.full((n, n), 3, dtype=np.uint8)
+    np.fill_diagonal(X, 5)  # column j differs in row j alone
+    X = np.hstack([X, np.full((n, 2), 7, dtype=np.uint8)])
+    assert survey(X).constant.tolist() == [n == 1] * n + [True] * 2
 
 
 # ------------------------------------------------------------------ a cluster that loses workers

@@ -240,6 +240,19 @@ def test_priors_that_do_not_fit(prior, sentence):
         GaussianMixture(2, prior=prior).fit(IRIS)
 
 
+def test_objects_are_named_in_one_line():
+    """Their reprs hold whole matrices."""
+    components = NormalInverseWishart(np.zeros(4), 1.0, np.eye(4), 9.0)
+    for mixture, found in [
+        (GaussianMixture(2, prior=components), "prior is of type NormalInverseWishart; it must be None"),
+        (PoissonMixture(2, prior=MixturePrior(1.0, components)), "components of type NormalInverseWishart; Poiss"),
+        (GaussianMixture(2, prior=MixturePrior(1.0, np.eye(4))), "prior has components of type ndarray; GaussianM"),
+    ]:
+        with pytest.raises(ValueError, match=found) as caught:
+            mixture.fit(np.round(IRIS))
+        assert "\n" not in str(caught.value)
+
+
 def test_pickle_clone_and_data_frames():
     table = pd.DataFrame(IRIS, columns=list("abcd"))
     mixture = GaussianMixture(2, random_state=0).fit(table)
@@ -318,6 +331,11 @@ BAD_PARAMETERS = [
     ({"reg_covar": "a"}, "reg_covar is 'a'; it must be a finite number"),
     ({"max_iter": 0}, "max_iter is 0; it must be a whole number, 1 or above"),
     ({"n_init": 0}, "n_init is 0"),
+    ({"prune": "yes"}, "prune is 'yes'; it must be True or False"),
+    ({"prune": -3, "temperature": [2, 1]}, "prune is -3; it must be True or False"),
+    ({"reseed": 1}, "reseed is 1; it must be True or False"),
+    ({"reseed": None}, "reseed is None; it must be True or False"),
+    ({"warm_start": "no"}, "warm_start is 'no'; it must be True or False"),
     ({"init_params": "best"}, "init_params is 'best'; it must be one of kmeans, k-means"),
     ({"covariance_type": "round"}, "covariance_type is 'round'"),
     ({"temperature": -1}, "temperature is -1"),
@@ -399,6 +417,7 @@ def test_sparse():
         (BernoulliMixture(2), [[0], [2]], "X holds 2 in row 1, column 0; every value must be 0 or 1"),
         (MultinomialMixture(2, probs_init=[[0.5, 0.6], [0.5, 0.5]]), [[1, 2], [2, 1]], "probs_init holds a row that"),
         (BinomialMixture(2, n_trials=5), [[1], [6]], "X holds 6 successes in row 1, column 0, but n_trials is 5"),
+        (BinomialMixture(2, n_trials=5, fix_weights="all"), [[1], [2]], "fix_weights is 'all'; it must be True"),
         (BinomialMixture(2, n_trials=0), [[0], [0]], "n_trials is 0; it must be a whole number, 1 or above"),
         (BinomialMixture(2, n_trials=[5, 5]), [[1], [2]], r"n_trials has shape \(2,\); it must have shape \(1,\)"),
         (BinomialMixture(2, n_trials=5, probs_init=[[0.5], [1.5]]), [[1], [2]], "probs_init holds a value that is no"),

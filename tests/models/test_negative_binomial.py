@@ -16,7 +16,7 @@ from emlib import NegativeBinomialMixture, PoissonMixture, select_n_components
 from emlib.data import fetal_lamb, pbmc, times_deaths
 from emlib.engine.families import GammaPrior, GammaRatesPrior
 from emlib.engine.mixture import MixturePrior
-from emlib.models import count_mixtures
+from emlib.models import negative_binomial
 
 CELLS = pbmc()
 
@@ -121,7 +121,7 @@ def test_the_poisson_limit_is_the_poisson_mixture():
 def test_without_a_tally_the_same_maximum(accelerate, monkeypatch):
     X = gene("IL32")
     tallied = NegativeBinomialMixture(random_state=0).fit(X)
-    monkeypatch.setattr(count_mixtures, "TABLE", 0)
+    monkeypatch.setattr(negative_binomial, "TABLE", 0)
     hidden = NegativeBinomialMixture(accelerate=accelerate, random_state=0).fit(X)
     assert hidden.converged_
     assert hidden.n_iter_ > 3 * tallied.n_iter_

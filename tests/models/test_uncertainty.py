@@ -159,7 +159,7 @@ def test_a_fit_that_stopped_early_is_said():
 
 def test_bad_input():
     X = old_faithful()
-    with pytest.raises(TypeError, match="a fitted mixture is needed"):
+    with pytest.raises(TypeError, match="mixture is of type KMeans; a fitted mixture is needed"):
         standard_errors(KMeans(2).fit(X), X)
     with pytest.raises(NotFittedError):
         standard_errors(GaussianMixture(2), X)
@@ -300,7 +300,7 @@ def test_a_worse_fit_of_more_components_is_repeated(monkeypatch):
     ("model", "said"),
     [
         (GaussianMixture(temperature=0.0), "temperature is 0.0"),
-        (PoissonMixture(prior=MixturePrior(2.0)), "prior is"),
+        (PoissonMixture(prior=MixturePrior(2.0)), "prior is of type MixturePrior; a like"),
         (BinomialMixture(n_trials=10, fix_weights=True), "fix_weights is True"),
     ],
 )

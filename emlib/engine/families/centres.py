@@ -38,13 +38,17 @@ class Centres(Linear):
         """``[log w - m'm / 2 s2, m / s2]``."""
         first = log_weights - 0.5 * np.einsum("kd,kd->k", params.means, params.means) / self.variance
         eta = np.concatenate([first[:, None], params.means / self.variance], axis=1)
-        total = rows.once(self, lambda r: float(sum(self._base(X).sum() for X in r.cut(8192, 1))))
+        total = rows.once(self, self._base_total)
         return Natural(eta, base=self._base, base_total=total)
 
     def _base(self, X: FloatArray) -> FloatArray:
         """``-x'x / 2 s2 - d log(2 pi s2) / 2``."""
         square = np.einsum("ndb,ndb->nb", X, X)
         return -0.5 * (square / self.variance + X.shape[1] * (LOG_2PI + np.log(self.variance)))
+
+    def _base_total(self, rows: Rows) -> float:
+        constant = rows.n * rows.d * (LOG_2PI + np.log(self.variance))
+        return -0.5 * float(rows.squares().sum() / self.variance + constant)
 
     def maximise(self, stats: Statistics, prior: None = None) -> CentreParams:
         """Weighted means (eq. 2.7)."""

@@ -10,8 +10,10 @@ from scipy.special import gammaln
 
 from ..blocks import Rows
 from ..coordinates import Covariance, Location, Named, Positive
+from ..differences import Special
 from ..em import EPS, Degenerate
-from ..kernel import Special, Statistics, upper
+from ..features import upper
+from ..kernel import Statistics
 from ..latent import FloatArray
 from .base import counts_of
 from .gaussian_independent import IndependentNormalInverseWishart, inverse, normal_given, root

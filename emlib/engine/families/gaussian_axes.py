@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..blocks import Rows
-from ..kernel import Natural, Special, Statistics, WhitenedAxes
+from ..differences import Special, WhitenedAxes
+from ..features import squares
+from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import LOG_2PI, filled
 from .gaussian import (
@@ -31,10 +33,7 @@ class DiagonalGaussian(GaussianShape):
 
     def features(self, X: FloatArray, out: FloatArray) -> None:
         """See `Family.features`."""
-        d = X.shape[1]
-        out[:, 0] = 1.0
-        out[:, 1 : 1 + d] = X
-        np.multiply(X, X, out=out[:, 1 + d :])
+        squares(X, out)
 
     def natural(self, params: GaussianParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """Eq. 2.4 for a diagonal precision."""

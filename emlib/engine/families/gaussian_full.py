@@ -6,7 +6,9 @@ import numpy as np
 from scipy.special import multigammaln
 
 from ..blocks import Rows
-from ..kernel import Natural, Special, Statistics, Whitened, upper
+from ..differences import Special, Whitened
+from ..features import upper
+from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import LOG_2PI, filled
 from .gaussian import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..blocks import Rows
-from ..kernel import Natural, Statistics, Whitened, WhitenedAxes
+from ..differences import Whitened, WhitenedAxes
+from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import LOG_2PI, Linear, counts_of, with_starved
 from .gaussian import (

@@ -43,14 +43,13 @@ from scipy.special import digamma
 from ..blocks import Rows
 from ..coordinates import Named, Positive
 from ..em import EPS, Degenerate
+from ..features import squares
 from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import NO_EVIDENCE, with_starved
 from .counts import TINY
 from .gamma_math import SIZES, draw_from_log_density, gamma_shape, log_gamma_draws, log_minus_digamma, stirling
-from .tally import DistinctCounts, Lookup, among, size_from_tally
-
-TABLE = 2**22  # numbers in the tables and tallies of a pass, 32 MB each; beyond, every entry is computed
+from .tally import TABLE, DistinctCounts, Lookup, among, size_from_tally
 
 
 @dataclass(frozen=True)
@@ -178,10 +177,7 @@ class NegativeBinomial:
 
     def features(self, X: FloatArray, out: FloatArray) -> None:
         """``[1, x, x**2]``: the moments for a start, before there is a component to ask for rates."""
-        d = X.shape[1]
-        out[:, 0] = 1.0
-        out[:, 1 : 1 + d] = X
-        np.multiply(X, X, out=out[:, 1 + d :])
+        squares(X, out)
 
     def shared(self, rows: Rows) -> FloatArray:
         """Nothing."""
@@ -299,7 +295,7 @@ class NegativeBinomial:
 
 @dataclass(frozen=True, eq=False)
 class _Component:
-    """One component, as a `kernel.Special`.
+    """One component, as a `differences.Special`.
 
     Its statistics are N, and for each column the sums of counts, of expected rates and of expected
     log rates (eq. 4.8); then the tally, if it is to be kept.

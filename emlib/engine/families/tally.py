@@ -23,6 +23,8 @@ from ..blocks import BLOCK_ROWS
 from ..latent import FloatArray
 from .gamma_math import LARGE, SIZES, log_minus_digamma, trigamma_minus_inverse
 
+TABLE = 2**22  # numbers in the tables and tallies of a pass, 32 MB each; beyond, every entry is computed
+
 
 @dataclass(frozen=True, eq=False)
 class DistinctCounts:
