@@ -257,8 +257,9 @@ def _():
 
 
 @draw_labels.draws(
-    """Labels of the 82 galaxies in order of velocity, as dots on three levels. The slowest are all in component 0
-    and the fastest in component 2; the crowd in the middle is divided at random between components 1 and 2."""
+    """Labels of the 82 galaxies in order of velocity, as dots on three levels. The slowest are in component 0 and
+    the fastest in component 2; the crowd in the middle is divided at random between components 1 and 2, and a stray
+    one is in component 0."""
 )
 def _levels(ax, answer, log_joint, rng):
     from ... import data
@@ -1371,7 +1372,7 @@ def _():
 
 @posterior_means.draws(
     """Draws of three means in two chains against the number of the draw. During the first twenty draws, on a grey
-    ground, they come apart from a common value near 22; then they run along three levels near 9, 21 and 32, and
+    ground, they come apart from a common value near 22; then they run along three levels near 9, 20 and 32, and
     exchange their colours now and then. Horizontal lines mark the three posterior means."""
 )
 def _bands(ax, answer, weights, means, burn_in):

@@ -1143,7 +1143,7 @@ def _circle(ax, answer, weights, means, variances):
     u, v = np.meshgrid(np.linspace(-7, 11, 150), np.linspace(-10, 15, 150))
     height = -bend / 2 * (u**2 + v**2) + slope[0] * u + slope[1] * v + constant
     ax.contour(u, v, height, [0.0], colors=style.INK)
-    ax.set(xlabel="principal component 7", ylabel="principal component 10")
+    ax.set(xlabel="principal component 7", ylabel="principal component 10", aspect="equal")
     ax.legend()
 
 
