@@ -14,7 +14,7 @@ from typing import Any
 from .contract import Exercise, Function
 from .exercises import TOPICS
 
-IMPORTS = "import numpy as np\n\nimport emlib\nfrom emlib.course import check, goal, hint, score"
+OURS = "import emlib\nfrom emlib.course import check, goal, hint, score"
 MANUAL = (
     "Write each function in place of its line with `raise`, run the cell, and run the check below it. "
     '`hint("{first}")` in a cell '
@@ -34,7 +34,7 @@ def notebook(exercise: Exercise) -> dict[str, Any]:
     >>> [cell["id"] for cell in cells[:6]]
     ['intro', 'setup', 'story-log_sum_exp', 'goal-log_sum_exp', 'stub-log_sum_exp', 'check-log_sum_exp']
     """
-    cells = [_text("intro", _intro(exercise)), _code("setup", f"{IMPORTS}\n\n{exercise.setup}".strip())]
+    cells = [_text("intro", _intro(exercise)), _code("setup", _setup(exercise))]
     for number, function in enumerate(exercise.functions.values(), start=1):
         cells += _cells(number, function)
     cells += [
@@ -121,6 +121,14 @@ def _intro(exercise: Exercise) -> str:
             MANUAL.format(first=first.id, name=first.name),
         ]
     )
+
+
+def _setup(exercise: Exercise) -> str:
+    """The first cell: imports in the order that everybody uses, then what the exercise works on."""
+    lines = exercise.setup.splitlines()
+    theirs = ["import numpy as np", *(line for line in lines if line.startswith(("import ", "from ")))]
+    rest = [line for line in lines if line not in theirs]
+    return "\n\n".join(["\n".join(theirs), OURS, "\n".join(rest).strip()]).strip()
 
 
 def _cells(number: int, function: Function) -> list[dict[str, Any]]:

@@ -29,8 +29,6 @@ exercise = Exercise(
     setup="""
         from scipy.special import digamma, gammaln, xlogy
 
-        import emlib
-
         lamb = emlib.data.fetal_lamb()[:, 0]
         """,
     outro="""

@@ -36,8 +36,6 @@ exercise = Exercise(
         checks look at whether they are distributed as they should be.
         """,
     setup="""
-        import emlib
-
         x = emlib.data.galaxies()[:, 0]
         prior = {"alpha": 1.0, "m": 20.0, "s": 10.0, "a": 2.0, "b": 2.0}
         """,

@@ -25,8 +25,6 @@ exercise = Exercise(
         342 birds, each column standardised.
         """,
     setup="""
-        import emlib
-
         size = emlib.data.penguins().measurements[:, [0, 2]]
         X = (size - size.mean(axis=0)) / size.std(axis=0)
         """,

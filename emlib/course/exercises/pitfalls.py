@@ -23,8 +23,6 @@ exercise = Exercise(
         in order, they make a training half and a held-out half.
         """,
     setup="""
-        import emlib
-
         velocities = emlib.data.galaxies()[:, 0]
         train, held_out = velocities[::2], velocities[1::2]
         """,

@@ -27,8 +27,6 @@ exercise = Exercise(
         All logarithms are natural.
         """,
     setup="""
-        import emlib
-
         counts = emlib.data.linkage()
         """,
     outro="""
