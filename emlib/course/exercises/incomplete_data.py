@@ -672,7 +672,7 @@ def _():
 
 recount.cases(_with_shares)
 recount.check("ten flips in every set", points=1, on="ten flips each")
-recount.check("sets of different length", points=3, on="unequal numbers of flips")
+recount.check("sets of different length, and a single one", points=3, on=("unequal numbers of flips", "one set"))
 recount.check("shares that are certain", points=1, on=("certain shares", "unequal numbers of flips"))
 
 
