@@ -93,7 +93,10 @@ class Chain:
 
     def tempered(self, temperature: float) -> Chain:
         """Both raised to the power one over the temperature."""
-        return Chain(self.start ** (1.0 / temperature), self.transitions ** (1.0 / temperature))
+        log_start, log_transitions = (log / temperature for log in self.logs)
+        hot = Chain(np.exp(log_start), np.exp(log_transitions))
+        hot.__dict__["logs"] = log_start, log_transitions  # where powers vanish, their logarithms are still there
+        return hot
 
     @functools.cached_property
     def logs(self) -> tuple[FloatArray, FloatArray]:

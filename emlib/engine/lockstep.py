@@ -2,7 +2,7 @@
 
 A recursion over time cannot be one matrix product, but the same step of many chains can. Few long chains are
 cut into segments, so that these can take steps together too: what a segment does to whatever state it is entered in
-is a K x K matrix, the product of its steps. One pass finds these matrices, a short walk over them finds how each
+is a K x K matrix, the product of its steps. One pass finds these matrices, products of neighbours say how each
 segment is entered and left, and then all segments run as if they were chains of their own (a parallel prefix; Hillis &
 Steele 1986). Chains and segments are packed without padding: sorted by length, those still running are a prefix.
 
@@ -23,8 +23,9 @@ from .latent import FloatArray
 
 Ints = NDArray[np.intp]
 
-# Microseconds of a step of all vectors, of all matrices, and over one matrix; and a nanosecond for each of its numbers.
-VECTOR_STEP, MATRIX_STEP, STITCH_STEP, MATRIX_NUMBER = 40.0, 60.0, 15.0, 0.004
+# Microseconds of a step of all vectors, of a step of all matrices, of joining one segment to the next, and of one number
+# of a matrix; they choose how chains are cut, and decide nothing else.
+VECTOR_STEP, MATRIX_STEP, STITCH_STEP, MATRIX_NUMBER = 40.0, 60.0, 5.0, 0.004
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Pack:
     of_chain : tuple of arrays of int
         For r = 0, 1, ...: the r-th stretch of each chain that has so many, chains with most stretches first. One
         array alone if the chains are whole.
+    in_order : array (n,) of int
+        The stretches chain by chain.
+    begins : array (n,) of bool
+        In this order, whether a stretch begins a chain.
     chains : array (Q,) of int
         Which chain of the table each of these chains is.
     """
@@ -47,6 +52,8 @@ class Pack:
     rows: Ints
     bounds: Ints
     of_chain: tuple[Ints, ...]
+    in_order: Ints
+    begins: NDArray[np.bool_]
     chains: Ints
 
     @property
@@ -115,7 +122,7 @@ def packed(firsts: Ints, lengths: Ints, which: Ints, cut: int | None = None) -> 
     rows = np.empty(len(t), dtype=np.intp)
     rows[bounds[t] + np.repeat(rank, size)] = np.repeat(start, size) + t
     of_chain = tuple(rank[(ends - parts)[: int((parts > r).sum())] + r] for r in range(int(parts.max())))
-    return Pack(rows, bounds, of_chain, which)
+    return Pack(rows, bounds, of_chain, rank, number == 0, which)
 
 
 def packs(firsts: Ints, lengths: Ints, K: int) -> list[Pack]:
@@ -164,26 +171,43 @@ def segment_matrices(pack: Pack, B: FloatArray, A: FloatArray) -> FloatArray:
 
 def entries(pack: Pack, M: FloatArray, start: FloatArray) -> FloatArray:
     """Filtered probabilities (K, n) of the state before each segment; of a chain's first segment, its start."""
+    P, begins = M[pack.in_order], pack.begins
+    P[begins] = (start @ P[begins])[:, None]  # equal rows: whatever came before, a chain begins with its start
+    for d in _doubling(len(pack.of_chain)):
+        P[d:] = _resized(P[:-d] @ P[d:])
+    after = P.sum(axis=1)  # rows are multiples of each other now
     found = np.empty((pack.n, len(start)))
-    alpha = np.repeat(start[None], len(pack.of_chain[0]), axis=0)
-    for part in pack.of_chain:
-        alpha = alpha[: len(part)]
-        found[part] = alpha
-        alpha = np.matmul(alpha[:, None], M[part])[:, 0]
-        alpha /= alpha.sum(axis=1, keepdims=True)
+    found[pack.in_order[1:]] = after[:-1] / after[:-1].sum(axis=1, keepdims=True)
+    found[pack.in_order[begins]] = start
     return np.ascontiguousarray(found.T)
 
 
 def exits(pack: Pack, M: FloatArray, entry: FloatArray) -> FloatArray:
     """Backward messages (K, n) at the end of each segment, in units in which posteriors there sum to one."""
-    K = len(entry)
-    found = np.ones((pack.n, K))
-    for r in range(len(pack.of_chain) - 1, 0, -1):
-        part = pack.of_chain[r]
-        beta = np.matmul(M[part], found[part][:, :, None])[:, :, 0]
-        beta /= (entry[:, part].T * beta).sum(axis=1, keepdims=True)
-        found[pack.of_chain[r - 1][: len(part)]] = beta
+    P, closes = M[pack.in_order], np.append(pack.begins[1:], True)
+    P[closes] = P[closes].sum(axis=2)[:, :, None]  # equal columns: whatever comes after, a chain ends here
+    for d in _doubling(len(pack.of_chain)):
+        P[:-d] = _resized(P[:-d] @ P[d:])
+    before, found = P.sum(axis=2), np.ones((pack.n, len(entry)))
+    weight = (before * entry[:, pack.in_order].T).sum(axis=1, keepdims=True)
+    found[pack.in_order[:-1]] = before[1:] / weight[1:]
+    found[pack.in_order[closes]] = 1.0
     return np.ascontiguousarray(found.T)
+
+
+def _doubling(depth: int) -> Iterator[int]:
+    """1, 2, 4, ... below `depth`: products of so many matrices make those of twice as many."""
+    d = 1
+    while d < depth:
+        yield d
+        d *= 2
+
+
+def _resized(P: FloatArray) -> FloatArray:
+    """Matrices (n, K, K) in units of their largest number."""
+    size = P.max(axis=(1, 2), keepdims=True)
+    P /= np.where(size > 0.0, size, 1.0)
+    return P
 
 
 @dataclass(frozen=True)

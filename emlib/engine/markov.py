@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import chains
+from .blocks import Rows
 from .chains import Chain
 from .coordinates import Fixed, Named, Simplex
 from .em import EPS, Degenerate
@@ -321,6 +322,8 @@ class HiddenMarkov:
 
     def _densities(self, sequences: Sequences, natural: Natural) -> FloatArray:
         """Log densities (K, n), without the base measure; zero at missing rows."""
+        if not len(sequences.rows):
+            return np.zeros((len(natural.eta), sequences.n))
         with np.errstate(invalid="ignore"):
             return sequences.over_time(log_densities(sequences.rows, self.family, natural))
 
@@ -328,8 +331,10 @@ class HiddenMarkov:
         self, sequences: Sequences, shares: _Columns, natural: Natural | None, K: int | None = None
     ) -> Statistics:
         special = None if natural is None else natural.special
-        K = len(shares.states) if K is None else K
-        return moments(sequences.rows, self.family, shares, K, special=special)
+        rows, K = sequences.rows, len(shares.states) if K is None else K
+        if not len(rows):  # nothing but missing rows: the statistics of one row that belongs to no state
+            rows, shares = Rows.passing(np.zeros((1, rows.d)), rows.origin, rows.scale), _Columns(np.zeros((K, 1)))
+        return moments(rows, self.family, shares, K, special=special)
 
     def _of_path(self, sequences: Sequences, path: Labels, natural: Natural) -> MarkovStats:
         """Statistics of one path, as if it had been seen."""

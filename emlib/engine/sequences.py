@@ -66,6 +66,7 @@ class Sequences:
         else:
             a, b = (int(i) for i in np.searchsorted(whole.where, [begin, end]))
             part.where, part.rows = whole.where[a:b] - begin, whole.rows._part(a, b)
+        part.rows.constants = {}  # those of a table and of its first rows go by the same key
         return part
 
     def __len__(self) -> int:
