@@ -74,6 +74,13 @@ class Cuts:
             self._packs[K] = lockstep.packs(self.firsts, self.lengths, K)
         return self._packs[K]
 
+    def sums(self, terms: FloatArray) -> FloatArray:
+        """Sums (Q,) of numbers (n,) over each chain; pairwise where it is long, for rounding adds up."""
+        sums = np.add.reduceat(terms, self.firsts)
+        for q in np.flatnonzero(self.lengths > 64):
+            sums[q] = terms[self.firsts[q] : self.firsts[q] + self.lengths[q]].sum()
+        return sums
+
     def pairs(self) -> Ints:
         """Rows (n - Q,) that are not the first of their chain: each is entered by a transition."""
         later = np.ones(self.n, dtype=bool)
@@ -144,7 +151,7 @@ def smooth(log_density: FloatArray, chain: Chain, cuts: Cuts, *, cold: bool = Fa
     whole = log_density.copy() if _may_vanish(log_density) else None
     B, top = _scaled(log_density)
     states, first, moves, scale = _sums(B, chain, cuts)
-    values = np.add.reduceat(np.log(scale) + top, cuts.firsts)
+    values = cuts.sums(np.log(scale) + top)
     lost = ~np.logical_and.reduceat(scale > VANISHING, cuts.firsts)
     if not lost.any():
         return Paths(states, first, moves, values)
@@ -196,10 +203,10 @@ def _sums(B: FloatArray, chain: Chain, cuts: Cuts) -> tuple[FloatArray, FloatArr
 def _smooth_in_logs(log_density: FloatArray, chain: Chain, cuts: Cuts) -> Paths:
     pack = lockstep.packed(cuts.firsts, cuts.lengths, np.arange(len(cuts)))
     with np.errstate(invalid="ignore"):
-        gamma, first, moves, value, _ = lockstep.log_forward_backward(pack, log_density[:, pack.rows], *chain.logs)
-    states, values = np.empty_like(gamma), np.empty(len(cuts))
-    states[:, pack.rows], values[pack.chains] = gamma, value
-    return Paths(states, first, moves, values)
+        gamma, first, moves, logs, _ = lockstep.log_forward_backward(pack, log_density[:, pack.rows], *chain.logs)
+    states, log_scale = np.empty_like(gamma), np.empty(cuts.n)
+    states[:, pack.rows], log_scale[pack.rows] = gamma, logs
+    return Paths(states, first, moves, cuts.sums(log_scale))
 
 
 def _again(whole: FloatArray, chain: Chain, cuts: Cuts, lost: NDArray[np.bool_], values: FloatArray) -> Paths:
@@ -216,7 +223,7 @@ def _again(whole: FloatArray, chain: Chain, cuts: Cuts, lost: NDArray[np.bool_],
         else:
             B, top = _scaled(densities)
             gamma, of_first, of_moves, scale = _sums(B, chain, own)
-            found = Paths(gamma, of_first, of_moves, np.add.reduceat(np.log(scale) + top, own.firsts))
+            found = Paths(gamma, of_first, of_moves, own.sums(np.log(scale) + top))
         states[:, mine], values[which] = found.states, found.values
         first += found.first
         moves += found.moves
@@ -253,7 +260,7 @@ def joint_of(path: Ints, log_density: FloatArray, chain: Chain, cuts: Cuts) -> F
     terms[cuts.firsts] += log_start[path[cuts.firsts]]
     later = cuts.pairs()
     terms[later] += log_A[path[later - 1], path[later]]
-    return np.add.reduceat(terms, cuts.firsts)
+    return cuts.sums(terms)
 
 
 def draw(
@@ -270,22 +277,22 @@ def draw(
     >>> np.mean(draws, axis=0).round(2).tolist()
     [0.22, 0.22]
     """
-    u, alpha, values = rng.random(cuts.n), None, np.zeros(0)
+    u = rng.random(cuts.n)
     if not cold:
         whole = log_density.copy()
         B, top = _scaled(log_density)
         path, scale = _drawn(B, chain, cuts, u)
         if (scale > VANISHING).all():
-            return path, np.add.reduceat(np.log(scale) + top, cuts.firsts)
+            return path, cuts.sums(np.log(scale) + top)
         log_density = whole
     pack = lockstep.packed(cuts.firsts, cuts.lengths, np.arange(len(cuts)))
     with np.errstate(invalid="ignore"):
-        *_, value, logs = lockstep.log_forward_backward(pack, log_density[:, pack.rows], *chain.logs)
-        values = np.empty(len(cuts))
-        values[pack.chains] = value
+        *_, logs, alpha = lockstep.log_forward_backward(pack, log_density[:, pack.rows], *chain.logs)
+        log_scale = np.empty(cuts.n)
+        log_scale[pack.rows] = logs
         path = np.empty(cuts.n, dtype=np.intp)
-        path[pack.rows] = lockstep.drawn_path_in_logs(pack, logs, chain.logs[1], u[pack.rows])
-    return path, values
+        path[pack.rows] = lockstep.drawn_path_in_logs(pack, alpha, chain.logs[1], u[pack.rows])
+    return path, cuts.sums(log_scale)
 
 
 def _drawn(B: FloatArray, chain: Chain, cuts: Cuts, u: FloatArray) -> tuple[Ints, FloatArray]:

@@ -243,9 +243,7 @@ def forward(pack: Pack, B: FloatArray, start: FloatArray, A: FloatArray) -> Filt
     return Filtered(alpha, scale, entry, M)
 
 
-def backward(
-    pack: Pack, B: FloatArray, filtered: Filtered, A: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def backward(pack: Pack, B: FloatArray, filtered: Filtered, A: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Posterior probabilities (K, m), written over alpha; those of the first rows (K,); expected transitions (K, K)."""
     alpha, scale, entry = filtered.alpha, filtered.scale, filtered.entry
     beta = np.ones_like(entry) if filtered.matrices is None else exits(pack, filtered.matrices, entry)
@@ -387,19 +385,18 @@ def log_forward_backward(
     Returns
     -------
     tuple
-        Posterior probabilities (K, m), of the first rows (K,), transitions (K, K), log sums over paths (Q,), and the
-        logarithms of the forward messages (K, m).
+        Posterior probabilities (K, m), of the first rows (K,), transitions (K, K), logarithms of the scale factors
+        (m,) and of the forward messages (K, m).
     """
     K, m = log_B.shape
     alpha, scale = np.empty((K, m)), np.empty(m)
-    value, before = np.zeros(pack.n), alpha[:, :0]
+    before = alpha[:, :0]
     for t, now, a in pack.steps():
         if t:
             here = log_sum(before[:, None, :a] + log_A[:, :, None], axis=0) + log_B[:, now]
         else:
             here = log_start[:, None] + log_B[:, now]
         scale[now] = log_sum(here, axis=0)  # as if summed: large logarithms would lose digits
-        value[:a] += scale[now]
         alpha[:, now] = before = here - scale[now]
     beta, moves, bounds = np.zeros((K, pack.n)), np.zeros((K, K)), pack.bounds.tolist()
     gamma = np.empty((K, m))
@@ -410,7 +407,7 @@ def log_forward_backward(
             before = alpha[:, bounds[t - 1] : bounds[t - 1] + a]
             moves += np.exp(before[:, None] + log_A[:, :, None] + W).sum(axis=2)
             beta[:, :a] = log_sum(log_A[:, :, None] + W, axis=1)
-    return gamma, gamma[:, : pack.n].sum(axis=1), moves, value[pack.last], alpha
+    return gamma, gamma[:, : pack.n].sum(axis=1), moves, scale, alpha
 
 
 def drawn_path_in_logs(pack: Pack, log_alpha: FloatArray, log_A: FloatArray, u: FloatArray) -> Ints:
@@ -435,4 +432,3 @@ def log_sum(x: FloatArray, axis: int) -> FloatArray:
     with np.errstate(divide="ignore"):
         total: FloatArray = np.log(np.exp(x - top).sum(axis=axis)) + np.squeeze(top, axis=axis)
     return total
-

@@ -10,6 +10,7 @@ first states, and of transitions. They add up over sequences, not over rows, so 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -156,8 +157,9 @@ class HiddenMarkov:
             values = paths.values if t == 1.0 else t * paths.values
             shares = _Columns(sequences.of_seen(paths.states))
             stats = MarkovStats(paths.first, paths.moves, self._moments(sequences, shares, natural))
-        noise = float(np.max(natural.noise)) * sequences.n + 4 * EPS * (abs(natural.base_total) + sequences.n)
-        return replace(stats, noise=noise), float(values.sum()) + natural.base_total
+        steps = 4 * EPS * max(t, 1.0) * sequences.n  # a step's logarithm has the rounding of a few sums and products
+        noise = float(np.max(natural.noise)) * sequences.n + 4 * EPS * abs(natural.base_total) + steps
+        return replace(stats, noise=noise), math.fsum(values) + natural.base_total
 
     def m_step(self, stats: MarkovStats, prior: MarkovPrior | None = None) -> MarkovParams:
         """Start and transitions from their counts; each component from its share, as in a mixture."""
@@ -348,7 +350,7 @@ class HiddenMarkov:
         if natural.base is None:
             return np.zeros(len(sequences))
         own = np.concatenate([natural.base(X).ravel() for X in sequences.rows.cut(8192, 1)] or [np.zeros(0)])
-        return np.add.reduceat(sequences.over_time(own[None])[0], sequences.cuts.firsts)
+        return sequences.cuts.sums(sequences.over_time(own[None])[0])
 
 
 def _chain(params: MarkovParams) -> Chain:

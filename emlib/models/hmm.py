@@ -168,7 +168,7 @@ class GaussianHMM(HMMEstimator):
             return np.repeat(own[None], K, axis=0)
         if self.covariance_type == "full":
             return own
-        d = self.means_.shape[1] if hasattr(self, "means_") else own.shape[-1]
+        d = self._columns if hasattr(self, "means_") else own.shape[-1]
         axes = own if self.covariance_type == "diag" else np.repeat(own[:, None], d, axis=1)
         return axes[:, :, None] * np.eye(d)
 
@@ -458,7 +458,9 @@ class CategoricalHMM(HMMEstimator):
         K, V = check_whole("n_components", self.n_components, 1), np.shape(self.emissionprob_)[-1] if d is None else d
         probs = check_shape("emissionprob_", self.emissionprob_, (K, V))
         if (probs < 0).any() or (abs(probs.sum(axis=1) - 1.0) > 1e-6).any():
-            raise ValueError("emissionprob_ holds a row that is no distribution; rows must not be negative and sum to 1.")
+            raise ValueError(
+                "emissionprob_ holds a row that is no distribution; rows must not be negative and sum to 1."
+            )
         return {"probs": probs / probs.sum(axis=1, keepdims=True)}
 
     def _store(self, components: families.MultinomialParams, origin: FloatArray) -> None:

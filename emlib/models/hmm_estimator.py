@@ -143,7 +143,9 @@ class HMMEstimator(EMEstimator):
         prior = self._own_prior(HiddenMarkov(family), data)
         names = frozenset(field for letter, (_, field) in self._letters.items() if letter not in self.params)
         if prior is not None and prior.components is not None and len(names & {"means", "covariances"}) == 1:
-            raise ValueError("prior speaks of means and covariances together; let `params` hold both m and c, or neither.")
+            raise ValueError(
+                "prior speaks of means and covariances together; let `params` hold both m and c, or neither."
+            )
         if not names:
             best = self._climb(HiddenMarkov(family), data, starts, prior=prior, **options)
         else:  # what is held may differ between starts
@@ -182,7 +184,12 @@ class HMMEstimator(EMEstimator):
         }
 
     def _climb(
-        self, model: HiddenMarkov, data: Sequences, starts: list[MarkovParams], latents: tuple[Latent, ...], **options: Any
+        self,
+        model: HiddenMarkov,
+        data: Sequences,
+        starts: list[MarkovParams],
+        latents: tuple[Latent, ...],
+        **options: Any,
     ) -> em.Fit[MarkovParams]:
         if len(latents) == 1:
             return em.search(model, data, starts, latent=latents[0], **options)
@@ -271,7 +278,11 @@ class HMMEstimator(EMEstimator):
             )
         self._check_rows(table, False)
         origin = self._origin(table)
-        return HiddenMarkov(self._family(self._columns)), Sequences(table, own_lengths, origin, seen), self._known(origin)
+        return (
+            HiddenMarkov(self._family(self._columns)),
+            Sequences(table, own_lengths, origin, seen),
+            self._known(origin),
+        )
 
     def _known(self, origin: FloatArray | float) -> MarkovParams:
         every = frozenset(field for _, field in self._letters.values())

@@ -136,7 +136,9 @@ def _select_n_states(
     if seen is not None:
         table = np.where(seen[:, None], table, np.nan)
     if criterion == "cv" and len(own) < check_whole("folds", folds, 2):
-        raise ValueError(f"folds is {folds}, but there are only {len(own)} sequence(s) to deal out; use 'bic' or 'aic'.")
+        raise ValueError(
+            f"folds is {folds}, but there are only {len(own)} sequence(s) to deal out; use 'bic' or 'aic'."
+        )
     estimators, scores = [], []
     with progress_bar(progress, len(numbers), "model") as tick:
         for K in numbers:

@@ -29,7 +29,9 @@ def check_lengths(lengths: Any, n: int) -> Ints:
         if given.ndim != 1 or not len(given) or given.dtype.kind not in "iuf" or (np.floor(given) != given).any():
             raise ValueError
     except (TypeError, ValueError):
-        raise ValueError(f"lengths is {lengths!r}; it must be a list of whole numbers, one for each sequence.") from None
+        raise ValueError(
+            f"lengths is {lengths!r}; it must be a list of whole numbers, one for each sequence."
+        ) from None
     empty = np.flatnonzero(given < 1)
     if len(empty):
         raise ValueError(f"lengths holds {given[empty[0]]:g} at place {empty[0]}; every sequence needs a row.")
