@@ -23,8 +23,8 @@ from .latent import FloatArray
 
 Ints = NDArray[np.intp]
 
-# Microseconds of a step of all vectors, of a step of all matrices, of joining one segment to the next, and of one number
-# of a matrix; they choose how chains are cut, and decide nothing else.
+# Microseconds of a step of all vectors, of a step of all matrices, of joining one segment to the next, and of one
+# number of a matrix; they choose how chains are cut, and decide nothing else.
 VECTOR_STEP, MATRIX_STEP, STITCH_STEP, MATRIX_NUMBER = 40.0, 60.0, 5.0, 0.004
 
 
@@ -212,7 +212,7 @@ def _resized(P: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Filtered:
-    """The forward pass: alpha (K, m), each column summing to one; scale (m,); how segments are entered, and matrices."""
+    """The forward pass: alpha (K, m), each column summing to one; scale (m,); how segments are entered; matrices."""
 
     alpha: FloatArray
     scale: FloatArray

@@ -104,7 +104,7 @@ class Sequences:
         spread[:, self.where] = of_seen
         return spread
 
-    def of_seen(self, over_time: FloatArray) -> FloatArray:
+    def of_seen(self, over_time: NDArray[Any]) -> NDArray[Any]:
         """The other way: from (..., n) to the observed rows (..., m)."""
         return over_time if self.where is None else over_time[..., self.where]
 

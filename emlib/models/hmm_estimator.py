@@ -106,7 +106,7 @@ class HMMEstimator(EMEstimator):
         raise NotImplementedError
 
     @property
-    def _columns(self) -> int:
+    def _width(self) -> int:
         """How many columns the parameters speak of."""
         raise NotImplementedError
 
@@ -220,7 +220,8 @@ class HMMEstimator(EMEstimator):
         return MarkovPrior(start, transitions, components)
 
     def _prior_of_components(self, model: HiddenMarkov, data: Sequences) -> Any:
-        prior, expected = self.prior, model.family.prior_type
+        prior: Any = self.prior
+        expected = model.family.prior_type
         if prior is None:
             return None
         if isinstance(prior, str) and prior == "weak":
@@ -228,8 +229,9 @@ class HMMEstimator(EMEstimator):
             return model.family.weak_prior(whole.components, self.n_components)
         if not isinstance(prior, expected):
             raise ValueError(f"prior is {prior!r}; it must be None, 'weak' or a {expected.__name__}.")
-        prior.check(self._symbols_or_columns(model, data))
-        return prior.moved(data.rows.origin) if hasattr(prior, "moved") else prior
+        known: Any = prior
+        known.check(self._symbols_or_columns(model, data))
+        return known.moved(data.rows.origin) if hasattr(known, "moved") else known
 
     def _symbols_or_columns(self, model: HiddenMarkov, data: Sequences) -> int:
         return data.rows.d
@@ -271,15 +273,15 @@ class HMMEstimator(EMEstimator):
                 )
         table, seen = check_sequence_table(X, self.missing)
         own_lengths = check_lengths(lengths, len(table))
-        if table.shape[1] != self._columns:
+        if table.shape[1] != self._width:
             raise ValueError(
-                f"X has {table.shape[1]} features, but {type(self).__name__} is expecting {self._columns} features "
+                f"X has {table.shape[1]} features, but {type(self).__name__} is expecting {self._width} features "
                 "as input."
             )
         self._check_rows(table, False)
         origin = self._origin(table)
         return (
-            HiddenMarkov(self._family(self._columns)),
+            HiddenMarkov(self._family(self._width)),
             Sequences(table, own_lengths, origin, seen),
             self._known(origin),
         )
@@ -364,7 +366,7 @@ class HMMEstimator(EMEstimator):
             if check_whole("currstate", currstate, 0) >= self.n_components:
                 raise ValueError(f"currstate is {currstate}; states are counted from 0 to {self.n_components - 1}.")
             params = replace(params, start=np.eye(self.n_components)[currstate])
-        model = HiddenMarkov(self._family(self._columns))
+        model = HiddenMarkov(self._family(self._width))
         rng = generator(self.random_state if random_state is None else random_state)
         sequences, states = model.simulate_labelled(params, [n], rng)
         return self._as_sampled(sequences.rows.X), states
@@ -383,12 +385,12 @@ class HMMEstimator(EMEstimator):
     def _n_parameters(self) -> int:
         K = self.n_components
         free = {field: letter in self.params for letter, (_, field) in self._letters.items()}
-        family = self._family(self._columns)
+        family = self._family(self._width)
         chain = (K - 1) * free["start"] + K * (K - 1) * free["transitions"]
         own = [field for field in free if field not in ("start", "transitions")]
-        count = family.n_parameters(K, self._columns)
+        count = family.n_parameters(K, self._width)
         if len(own) == 2 and sum(free[field] for field in own) == 1:  # means or covariances alone
-            means = K * self._columns
+            means = K * self._width
             return chain + (means if free["means"] else count - means)
         return chain + count * any(free[field] for field in own)
 

@@ -69,7 +69,7 @@ def check_sequence_table(X: Any, missing: Any) -> tuple[Numeric, NDArray[np.bool
             f"X holds NaN in row {row}, column {column}; every value must be a finite number "
             "(missing='nan' lets a row of NaN stand for a missing observation)."
         )
-    seen = ~gone.all(axis=1)
+    seen: NDArray[np.bool_] = np.logical_not(gone.all(axis=1))
     partly = np.flatnonzero(gone.any(axis=1) & seen)
     if len(partly):
         raise ValueError(f"X holds NaN in a part of row {partly[0]}; a row must be missing as a whole or not at all.")

@@ -39,7 +39,7 @@ class Case:
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
     # expected number of rows (or whatever `log_joint` has a row for) with each label
     counts: Callable[[Any], FloatArray] = attrgetter("counts")
-    # all assignments of labels to the rows (P, n) with their log joint probability (P,), where rows depend on each other
+    # all assignments of labels (P, n) with their log joint probability (P,), where rows depend on each other
     paths: Callable[[Any, Any], tuple[FloatArray, FloatArray]] | None = None
 
     def data(self, n: int, seed: int = 0) -> FloatArray:

@@ -65,7 +65,7 @@ def test_all_paths(twin, lengths, zeros):
 @pytest.mark.parametrize("cold", [False, True])
 def test_drawn_paths_have_their_probabilities(twin, cold):
     log_density, chain, cuts = problem(2, [3, 2], scale=0.7)
-    every, joint = all_paths(log_density, chain, cuts)
+    _, joint = all_paths(log_density, chain, cuts)
     p = np.exp(joint) / np.exp(joint).sum()
     rng, n = np.random.default_rng(1), 4000
     digits = 2 ** np.arange(4, -1, -1)

@@ -124,7 +124,7 @@ class GaussianShape:
 
     def spread_about(self, stats: Statistics, means: FloatArray) -> FloatArray:
         """The M-step of the covariances alone, about means that are known."""
-        N, own, scatter = self._moments(stats)
+        _, own, scatter = self._moments(stats)
         held = counts_of(stats)
         scatter = self._none_if_starved(scatter, held) + self._reduced(_outer(own - means, held))
         return self._floored(scatter / np.maximum(self._rows(held, means.shape[1]), NO_EVIDENCE))
