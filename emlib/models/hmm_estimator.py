@@ -41,6 +41,7 @@ class HMMEstimator(EMEstimator):
 
     # Letters of `params` and `init_params`: the attribute, and the field of the engine's parameters.
     _letters: dict[str, tuple[str, str]]
+    _limit = "n_iter"
 
     def __init__(
         self,

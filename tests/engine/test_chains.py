@@ -67,7 +67,7 @@ def test_drawn_paths_have_their_probabilities(twin, cold):
     log_density, chain, cuts = problem(2, [3, 2], scale=0.7)
     _, joint = all_paths(log_density, chain, cuts)
     p = np.exp(joint) / np.exp(joint).sum()
-    rng, n = np.random.default_rng(1), 4000
+    rng, n = np.random.default_rng(1), 1500
     digits = 2 ** np.arange(4, -1, -1)
     drawn = [chains.draw(log_density.copy(), chain, cuts, rng, cold=cold)[0] @ digits for _ in range(n)]
     share = np.bincount(drawn, minlength=32) / n
