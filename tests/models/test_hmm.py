@@ -44,18 +44,23 @@ def test_earthquakes():
 
 
 @pytest.mark.parametrize(
-    ("line", "gain", "loss"), [(0, (10, 41), (11, 15)), (1, (1, 47), (4, 17))], ids=["GM05296", "GM13330"]
+    ("line", "kind", "gain", "loss"),
+    [(0, "diag", (10, 41), (11, 15)), (1, "tied", (1, 47), (4, 17))],
+    ids=["GM05296", "GM13330"],
 )
-def test_coriell(line, gain, loss):
-    """Three states with one variance; a chromosome is a sequence. Clones that were measured are counted."""
+def test_coriell(line, kind, gain, loss):
+    """Three states; a chromosome is a sequence. Clones that were measured are counted.
+
+    GM13330 needs one variance for all states: with three of their own, the likeliest fit (by 54 nats) gives two states
+    to the noise, and one wide state to gain and loss together.
+    """
     arrays = data.coriell()
     ratios, lengths = arrays.log_ratios[:, line], arrays.lengths
-    model = GaussianHMM(3, "tied", missing="nan", random_state=0).fit(ratios, lengths)
+    model = GaussianHMM(3, kind, n_init=4 if kind == "diag" else 1, missing="nan", random_state=0).fit(ratios, lengths)
     states, measured = model.predict(ratios, lengths), np.isfinite(ratios)
     low, _, high = np.argsort(model.means_.ravel())
     for (chromosome, clones), state in ((gain, high), (loss, low)):
-        found = int(((states == state) & (arrays.chromosome == chromosome) & measured).sum())
-        assert abs(found - clones) <= 4, (chromosome, found)
+        assert int(((states == state) & (arrays.chromosome == chromosome) & measured).sum()) == clones
 
 
 # ------------------------------------------------------------------ beside hmmlearn
