@@ -25,6 +25,9 @@ _HOMES = {
     "BinomialMixture": "emlib.models.count_mixtures",
     "BernoulliMixture": "emlib.models.count_mixtures",
     "MultinomialMixture": "emlib.models.count_mixtures",
+    "GaussianHMM": "emlib.models.hmm",
+    "PoissonHMM": "emlib.models.hmm",
+    "CategoricalHMM": "emlib.models.hmm",
     "KMeans": "emlib.models.kmeans",
     "decision_boundary": "emlib.models.boundary",
     "GibbsSampler": "emlib.models.gibbs",
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
     from .models.gibbs import GibbsSampler as GibbsSampler
+    from .models.hmm import CategoricalHMM as CategoricalHMM
+    from .models.hmm import GaussianHMM as GaussianHMM
+    from .models.hmm import PoissonHMM as PoissonHMM
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture

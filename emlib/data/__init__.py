@@ -14,16 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DNA",
     "BloodCells",
+    "CopyNumbers",
     "Penguins",
+    "beta_globin",
+    "coriell",
+    "earthquakes",
     "fetal_lamb",
+    "fos",
     "galaxies",
+    "lambda_phage",
     "linkage",
     "old_faithful",
     "pbmc",
     "penguins",
     "provenance",
     "times_deaths",
+    "tyms",
 ]
 
 Floats = NDArray[np.float64]
@@ -42,6 +50,13 @@ def _read(name: str) -> list[dict[str, str]]:
     raw = (files(__name__) / name).read_bytes()
     text = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode("utf8")
     return list(csv.DictReader(text.splitlines()))
+
+
+def _fasta(name: str) -> DNA:
+    """The one sequence of a shipped FASTA file."""
+    raw = (files(__name__) / name).read_bytes()
+    title, *lines = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode("ascii").split("\n")
+    return DNA(title.removeprefix(">"), "".join(lines).upper())
 
 
 def _numbers(rows: list[dict[str, str]], columns: list[str]) -> Floats:
@@ -93,6 +108,145 @@ def fetal_lamb() -> Ints:
     (7, 182)
     """
     return _numbers(_read("fetal_lamb.csv"), ["movements"]).astype(np.int64)
+
+
+def earthquakes() -> Ints:
+    """Major earthquakes of the world (magnitude 7 or greater), one count for each year from 1900 to 2006.
+
+    Returns
+    -------
+    array (107, 1) of int
+
+    Examples
+    --------
+    >>> earthquakes()[:3, 0].tolist(), int(earthquakes().sum())
+    ([13, 14, 8], 2072)
+    """
+    return _numbers(_read("earthquakes.csv"), ["count"]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class DNA:
+    """One DNA sequence.
+
+    Attributes
+    ----------
+    name : str
+        The title line of its FASTA file.
+    sequence : str
+        Of A, C, G and T alone.
+    """
+
+    name: str
+    sequence: str
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    @property
+    def codes(self) -> Ints:
+        """Its bases as 0 (A), 1 (C), 2 (G), 3 (T): array (n, 1)."""
+        codes = np.full(256, -1, dtype=np.int64)
+        codes[np.frombuffer(b"ACGT", dtype=np.uint8)] = np.arange(4)
+        return codes[np.frombuffer(self.sequence.encode("ascii"), dtype=np.uint8)][:, None]
+
+
+def lambda_phage() -> DNA:
+    """The genome of bacteriophage lambda, 48,502 bases.
+
+    Examples
+    --------
+    >>> genome = lambda_phage()
+    >>> len(genome), np.bincount(genome.codes[:, 0]).tolist()
+    (48502, [12334, 11362, 12820, 11986])
+    """
+    return _fasta("lambda_virus.fa.gz")
+
+
+def tyms() -> DNA:
+    """The human gene of thymidylate synthase (TYMS), whose beginning lies in a CpG island; 18,596 bases.
+
+    Examples
+    --------
+    >>> gene = tyms()
+    >>> len(gene), gene.sequence.count("CG")
+    (18596, 368)
+    """
+    return _fasta("tyms_D00596.fa")
+
+
+def fos() -> DNA:
+    """The human gene FOS (c-fos), most of which lies in a CpG island; 6,210 bases.
+
+    Examples
+    --------
+    >>> gene = fos()
+    >>> len(gene), gene.sequence.count("CG")
+    (6210, 214)
+    """
+    return _fasta("fos_K00650.fa")
+
+
+def beta_globin() -> DNA:
+    """The human beta-globin region, which has no CpG island; 73,308 bases.
+
+    Examples
+    --------
+    >>> region = beta_globin()
+    >>> len(region), region.sequence.count("CG")
+    (73308, 495)
+    """
+    return _fasta("betaglobin_U01317.fa")
+
+
+@dataclass(frozen=True)
+class CopyNumbers:
+    """Copy number along the genome by array CGH: two cell lines with known gains and losses.
+
+    Attributes
+    ----------
+    log_ratios : array (2271, 2)
+        Base-2 logarithms of the ratio to normal DNA, one column a cell line; NaN where a clone was not measured.
+    chromosome : array (2271,) of int
+        1 to 22; 23 is X. Clones are in the order of the genome.
+    position : array (2271,) of int
+        On the chromosome, in kilobases.
+    clones : array (2271,) of str
+    cell_lines : tuple of str
+    """
+
+    log_ratios: Floats
+    chromosome: Ints
+    position: Ints
+    clones: Words
+    cell_lines: tuple[str, ...]
+
+    @property
+    def lengths(self) -> Ints:
+        """Number of clones on each chromosome (23,)."""
+        return np.bincount(self.chromosome)[1:]
+
+
+def coriell() -> CopyNumbers:
+    """Array CGH of the cell lines GM05296 and GM13330.
+
+    Examples
+    --------
+    >>> arrays = coriell()
+    >>> arrays.cell_lines, arrays.log_ratios.shape, int(np.isnan(arrays.log_ratios).sum())
+    (('GM05296', 'GM13330'), (2271, 2), 353)
+    """
+    rows = _read("coriell_acgh.csv.gz")
+    columns = ["Coriell.05296", "Coriell.13330"]
+    ratios = [[float("nan") if row[column] == "NA" else float(row[column]) for column in columns] for row in rows]
+    places = _numbers(rows, ["Chromosome", "Position"]).astype(np.int64)
+    return CopyNumbers(
+        log_ratios=np.array(ratios),
+        chromosome=places[:, 0],
+        position=places[:, 1],
+        clones=np.array([row["Clone"] for row in rows]),
+        cell_lines=("GM05296", "GM13330"),
+    )
 
 
 def times_deaths() -> Ints:

@@ -330,6 +330,18 @@ def log_joints(rows: Rows, family: Features, natural: Natural, S: int) -> FloatA
     return found
 
 
+def log_densities(rows: Rows, family: Features, natural: Natural) -> FloatArray:
+    """Log densities (K, n) under each component, without the base measure: one component along each row of memory."""
+    K = len(natural.eta)
+    found, i = np.empty((K, len(rows))), 0
+    for *_, A in _log_joints(rows, family, natural, 1):
+        part = A[:, 0].swapaxes(0, 1)
+        size = part.shape[1] * part.shape[2]
+        found[:, i : i + size].reshape(part.shape)[...] = part
+        i += size
+    return found
+
+
 def posterior(rows: Rows, family: Features, natural: Natural) -> tuple[FloatArray, FloatArray]:
     """Responsibilities (n, K) and log densities (n,) of every row."""
     K = len(natural.eta)

@@ -22,6 +22,8 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
     ``converged_`` and ``starts_`` (the `engine.em.Fit` of every start).
     """
 
+    _limit = "max_iter"  # what the most iterations are called
+
     def _accept(self, X: Any, *, reset: bool) -> Numeric:
         """Check a table and that it has the columns the estimator was fitted on."""
         table = check_table(X)
@@ -56,8 +58,8 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
         name = type(self).__name__
         if best.reason == "max_iter":
             warnings.warn(
-                f"{name} stopped at max_iter={best.n_iter} before it had converged; "
-                "raise max_iter, loosen tol, or set accelerate='squarem'.",
+                f"{name} stopped at {self._limit}={best.n_iter} before it had converged; "
+                f"raise {self._limit}, loosen tol, or set accelerate='squarem'.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -15,7 +15,9 @@ from ..engine.blocks import slices
 from ..engine.latent import FloatArray
 from ..engine.progress import progress_bar
 from .checks import check_whole
+from .hmm_estimator import HMMEstimator
 from .mixture_estimator import MixtureEstimator
+from .sequence_checks import check_lengths, check_sequence_table
 from .tables import as_table, is_chunked
 
 CRITERIA = ("bic", "icl", "aic", "cv")
@@ -49,31 +51,36 @@ class Selection:
 
 
 def select_n_components(
-    model: MixtureEstimator,
+    model: Any,
     X: Any,
     n_components: Iterable[int],
     criterion: str = "bic",
     *,
+    lengths: Any = None,
     folds: int = 5,
     progress: bool | None = None,
 ) -> Selection:
-    """Fit a mixture with each number of components and score it.
+    """Fit a mixture, or a hidden Markov model, with each number of components or states and score it.
 
     Parameters
     ----------
     model : estimator
-        An unfitted mixture; it is cloned, and its ``n_components`` is replaced.
+        An unfitted mixture or hidden Markov model; it is cloned, and its ``n_components`` is replaced.
     X : array (n, d)
-        In memory, a `numpy.memmap` or a Dask array.
+        In memory, a `numpy.memmap` or a Dask array; sequences for a hidden Markov model.
     n_components : iterable of int
         Numbers to try.
     criterion : {"bic", "icl", "aic", "cv"}
         BIC charges ``log n`` for each parameter, AIC 2. ICL adds to BIC twice the entropy of the
         responsibilities, so that components which overlap cost extra. "cv" is minus twice the
         log-likelihood of rows left out, summed over the folds; it copies rows, and so is refused
-        for Dask arrays.
+        for Dask arrays. ICL is refused for hidden Markov models, whose states at different rows share their
+        uncertainty.
+    lengths : list of int, optional
+        Of the sequences, for hidden Markov models.
     folds : int
-        Of cross-validation, at least 2; rows are dealt out at random by the model's seed.
+        Of cross-validation, at least 2; rows (of a hidden Markov model, sequences) are dealt out at random by the
+        model's seed.
     progress : bool, optional
         Show a progress bar; by default on a terminal, once it takes longer than 2 s.
 
@@ -102,6 +109,10 @@ def select_n_components(
     numbers = [check_whole("n_components", K, 1) for K in n_components]
     if not numbers:
         raise ValueError("n_components is empty; at least one number is needed.")
+    if isinstance(model, HMMEstimator):
+        return _select_n_states(model, X, numbers, criterion, lengths, folds, progress)
+    if lengths is not None:
+        raise ValueError(f"lengths is given, but {type(model).__name__} knows no sequences; leave it out.")
     table = as_table(X)
     if criterion == "cv" and is_chunked(table):
         raise ValueError("criterion is 'cv', which deals out single rows; of a Dask array use 'bic', 'icl' or 'aic'.")
@@ -114,6 +125,42 @@ def select_n_components(
             tick()
     log_likelihoods = np.array([fitted.log_likelihood_ for fitted in estimators])
     return Selection(criterion, np.array(numbers), np.array(scores), log_likelihoods, tuple(estimators))
+
+
+def _select_n_states(
+    model: HMMEstimator, X: Any, numbers: list[int], criterion: str, lengths: Any, folds: int, progress: bool | None
+) -> Selection:
+    if criterion == "icl":
+        raise ValueError("criterion is 'icl', which is not defined for hidden Markov models; use 'bic', 'aic' or 'cv'.")
+    table, seen = check_sequence_table(X, model.missing)
+    own = check_lengths(lengths, len(table))
+    if seen is not None:
+        table = np.where(seen[:, None], table, np.nan)
+    if criterion == "cv" and len(own) < check_whole("folds", folds, 2):
+        raise ValueError(
+            f"folds is {folds}, but there are only {len(own)} sequence(s) to deal out; use 'bic' or 'aic'."
+        )
+    estimators, scores = [], []
+    with progress_bar(progress, len(numbers), "model") as tick:
+        for K in numbers:
+            fitted = clone(model).set_params(n_components=K).fit(table, own)
+            estimators.append(fitted)
+            if criterion == "cv":
+                scores.append(_held_out_sequences(fitted, table, own, folds))
+            else:
+                scores.append(float(getattr(fitted, criterion)(table, own)))
+            tick()
+    log_likelihoods = np.array([fitted.log_likelihood_ for fitted in estimators])
+    return Selection(criterion, np.array(numbers), np.array(scores), log_likelihoods, tuple(estimators))
+
+
+def _held_out_sequences(fitted: Any, X: Any, lengths: Any, folds: int) -> float:
+    seed = fitted.random_state if isinstance(fitted.random_state, int) else 0
+    parts, total = np.split(X, np.cumsum(lengths)[:-1]), 0.0
+    for some, others in KFold(folds, shuffle=True, random_state=seed).split(parts):
+        model = clone(fitted).fit(np.concatenate([parts[i] for i in some]), lengths[some])
+        total += model.score(np.concatenate([parts[i] for i in others]), lengths[others])
+    return -2.0 * total
 
 
 def _score(fitted: Any, X: Any, criterion: str) -> float:

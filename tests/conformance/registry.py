@@ -5,6 +5,7 @@ A new model adds one `Case`. `test_conformance.py` fails while a family or a mod
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -14,8 +15,11 @@ import numpy as np
 from scipy import stats as dist
 
 from emlib.engine import families as f
+from emlib.engine.blocks import Rows
 from emlib.engine.latent import FloatArray
+from emlib.engine.markov import HiddenMarkov, MarkovParams, MarkovPrior
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
+from emlib.engine.sequences import Sequences
 from emlib.models.linkage import Linkage, LinkageParams
 
 
@@ -35,11 +39,31 @@ class Case:
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
     # expected number of rows (or whatever `log_joint` has a row for) with each label
     counts: Callable[[Any], FloatArray] = attrgetter("counts")
+    # all assignments of labels (P, n) with their log joint probability (P,), where rows depend on each other
+    paths: Callable[[Any, Any], tuple[FloatArray, FloatArray]] | None = None
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
         rows: FloatArray = self.model.simulate(self.params, n, np.random.default_rng(seed))
         return rows
+
+    # What follows is all that the suite does with data; sequences are cut between each other, tables anywhere.
+
+    def size(self, data: Any) -> int:
+        """How many pieces data can be cut into."""
+        return len(data)
+
+    def part(self, data: Any, first: int, stop: int) -> Any:
+        """Pieces `first` to `stop`."""
+        return data[first:stop]
+
+    def laid_out(self, data: Any) -> Any:
+        """Data in the engine's layout."""
+        return data if isinstance(data, Sequences) else Rows(data)
+
+    def table(self, data: Any) -> FloatArray:
+        """The numbers observed."""
+        return data.rows.X if isinstance(data, Sequences) else data
 
 
 def permute_mixture(params: MixtureParams, order: list[int]) -> MixtureParams:
@@ -106,6 +130,34 @@ def _linkage(X: FloatArray, params: LinkageParams) -> FloatArray:
     orders = [dist.multinomial(row.sum(), [0.25] * 4).logpmf(row) + row.sum() * np.log(4) for row in X]
     joint[0] += sum(orders)  # in how many orders the same counts could have come
     return joint
+
+
+def _markov(log_joint: Callable[[FloatArray, Any], FloatArray]) -> Callable[[Any, Any], tuple[FloatArray, FloatArray]]:
+    """All paths of all sequences together, term by term; `log_joint` is that of a mixture of the same components."""
+
+    def paths(data: Sequences, params: MarkovParams) -> tuple[FloatArray, FloatArray]:
+        K = len(params.start)
+        density = log_joint(data.rows.X, MixtureParams(np.ones(K), params.components))
+        every = np.array(list(itertools.product(range(K), repeat=len(density))))
+        joint = density[np.arange(len(density)), every].sum(axis=1)
+        firsts = np.cumsum(data.cuts.lengths) - data.cuts.lengths
+        for t in range(len(density)):
+            if t in firsts:
+                joint += np.log(params.start)[every[:, t]]
+            else:
+                joint += np.log(params.transitions)[every[:, t - 1], every[:, t]]
+        return every, joint
+
+    return paths
+
+
+def _categorical(X: FloatArray, params: Any) -> FloatArray:
+    return np.log(params.components.probs).T[X[:, 0].astype(int)]
+
+
+def permute_markov(params: MarkovParams, order: list[int]) -> MarkovParams:
+    moved = permute_mixture(MixtureParams(params.start, params.components), order)
+    return MarkovParams(moved.weights, params.transitions[order][:, order], moved.components)
 
 
 THREE = np.array([0.5, 0.3, 0.2])
@@ -205,6 +257,50 @@ CASES = [
         MixturePrior(1.0, f.BetaPrior(2.0, 2.0)),
         _binomial,
         permute_mixture,
+    ),
+    *(
+        Case(
+            name,
+            HiddenMarkov(family, length=length),
+            MarkovParams(np.array([0.6, 0.4]), np.array(transitions), components),
+            MarkovPrior(2.0, 3.0, prior),
+            log_joint,
+            permute_markov,
+            tolerance=tolerance,
+            paths=_markov(log_joint),
+        )
+        for name, family, length, transitions, components, prior, log_joint, tolerance in [
+            (
+                "hidden Markov, gaussian",
+                f.Gaussian(),
+                3,  # so that five rows are two sequences
+                [[0.7, 0.3], [0.4, 0.6]],
+                f.GaussianParams(2.0 * MEANS[1:], np.array([[[0.5, -0.2], [-0.2, 1.0]], [[2.0, 0.0], [0.0, 0.3]]])),
+                NIW,
+                _gaussian,
+                0.2,
+            ),
+            (
+                "hidden Markov, poisson",
+                f.Poisson(),
+                3,
+                [[0.7, 0.3], [0.4, 0.6]],
+                f.PoissonParams(np.array([[1.0, 8.0], [6.0, 2.0]])),
+                f.GammaPrior(2.0, 1.0),
+                _poisson,
+                0.3,
+            ),
+            (
+                "hidden Markov, categorical",
+                f.Categorical(n_symbols=3),
+                6,  # only the order of symbols tells states apart
+                [[0.9, 0.1], [0.15, 0.85]],
+                f.MultinomialParams(np.array([[0.75, 0.15, 0.1], [0.1, 0.1, 0.8]])),
+                f.DirichletPrior(2.0),
+                _categorical,
+                0.1,
+            ),
+        ]
     ),
     Case(
         "linkage",

@@ -12,7 +12,7 @@ from scipy.special import betaln, gammaln, xlogy
 from ..blocks import Rows
 from ..coordinates import Named, Positive, Probability, Simplex
 from ..em import EPS
-from ..kernel import Natural, Statistics
+from ..kernel import Natural, Special, Statistics
 from ..latent import FloatArray
 from .base import Linear, dirichlet, with_starved
 
@@ -353,6 +353,74 @@ class Multinomial(_OfCounts):
     def n_parameters(self, K: int, d: int) -> int:
         """See `Family.n_parameters`."""
         return K * (d - 1)
+
+
+@dataclass(frozen=True)
+class Categorical(Multinomial):
+    """One of `n_symbols` symbols 0, 1, ... in each row: a base, a face of a die. T(x) has a 1 at the symbol.
+
+    In a mixture one symbol a row tells components apart only by the order in which symbols follow each other, which a
+    mixture does not see; so this is a family for hidden chains (`engine.markov`).
+    """
+
+    total: int = 1
+    n_symbols: int = 2
+
+    def n_features(self, d: int) -> int:
+        """1 + the number of symbols."""
+        return 1 + self.n_symbols
+
+    def features(self, X: FloatArray, out: FloatArray) -> None:
+        """See `Family.features`."""
+        out[:, 0] = 1.0
+        np.equal(X, np.arange(float(self.n_symbols))[:, None], out=out[:, 1:])
+
+    def natural(self, params: MultinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
+        """Log probabilities, looked up instead of multiplied: the alphabet may be large."""
+        with np.errstate(divide="ignore"):  # an impossible symbol has the density zero
+            tables = log_weights[:, None] + np.log(np.where(params.probs >= 0.0, params.probs, np.nan))
+        symbols, d = _Symbols(), rows.d
+        special: dict[int, Special] = {k: _Table(np.zeros(d), table, symbols) for k, table in enumerate(tables)}
+        return Natural(np.concatenate([log_weights[:, None], tables], axis=1), special, noise=4 * EPS)
+
+    def sample(self, params: MultinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """See `Family.sample`."""
+        above = np.cumsum(params.probs, axis=1)[:, :-1]
+        return (above[labels] < rng.random(len(labels))[:, None]).sum(axis=1)[:, None].astype(float)
+
+    def n_parameters(self, K: int, d: int) -> int:
+        """See `Family.n_parameters`."""
+        return K * (self.n_symbols - 1)
+
+
+class _Symbols:
+    """The piece at hand as indices; all components of a pass share them."""
+
+    def __init__(self) -> None:
+        self.piece: FloatArray | None = None
+
+    def of(self, X: FloatArray) -> NDArray[np.intp]:
+        if self.piece is not X:
+            self.indices, self.piece = X[:, 0].astype(np.intp), X
+        return self.indices
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One row of symbol probabilities, as a `kernel.Special`."""
+
+    mean: FloatArray
+    table: FloatArray
+    symbols: _Symbols
+
+    def log_joint(self, X: FloatArray) -> FloatArray:
+        """See `Special.log_joint`."""
+        return np.take(self.table, self.symbols.of(X))
+
+    def totals(self, X: FloatArray, r: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
+        """See `Special.totals`."""
+        counts = np.bincount(self.symbols.of(X).ravel(), r.ravel(), len(self.table))
+        return np.concatenate([[counts.sum()], counts])
 
 
 def _log(p: FloatArray) -> FloatArray:

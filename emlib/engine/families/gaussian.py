@@ -15,7 +15,7 @@ from ..em import EPS, Degenerate
 from ..features import upper
 from ..kernel import Statistics
 from ..latent import FloatArray
-from .base import counts_of
+from .base import NO_EVIDENCE, counts_of
 from .gaussian_independent import IndependentNormalInverseWishart, inverse, normal_given, root
 
 POINT = 1e31  # condition of a component narrower than the rounding of the numbers it describes
@@ -123,6 +123,13 @@ class GaussianShape:
         mean, scatter = self._shrunk(stats, prior)
         rows = self._rows(counts_of(stats), d) + self._pseudo_rows(prior.dof, K, d)
         return GaussianParams(mean, self._floored(scatter / rows))
+
+    def spread_about(self, stats: Statistics, means: FloatArray) -> FloatArray:
+        """The M-step of the covariances alone, about means that are known."""
+        _, own, scatter = self._moments(stats)
+        held = counts_of(stats)
+        scatter = self._none_if_starved(scatter, held) + self._reduced(_outer(own - means, held))
+        return self._floored(scatter / np.maximum(self._rows(held, means.shape[1]), NO_EVIDENCE))
 
     def weak_prior(self, whole: GaussianParams, K: int) -> NormalInverseWishart:
         """A hundredth of a row at the mean, and d + 2 degrees of freedom for a Kth of the data's volume.
