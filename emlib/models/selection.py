@@ -16,7 +16,6 @@ from ..engine.latent import FloatArray
 from ..engine.progress import progress_bar
 from .checks import check_whole
 from .hmm_estimator import HMMEstimator
-from .mixture_estimator import MixtureEstimator
 from .sequence_checks import check_lengths, check_sequence_table
 from .tables import as_table, is_chunked
 

@@ -11,8 +11,9 @@ from scipy.special import betaln, gammaln, xlogy
 
 from ..blocks import Rows
 from ..coordinates import Named, Positive, Probability, Simplex
+from ..differences import Special
 from ..em import EPS
-from ..kernel import Natural, Special, Statistics
+from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import Linear, dirichlet, with_starved
 
