@@ -62,7 +62,7 @@ def _prctl(what: str, option: int, *arguments: int | ctypes.Array[ctypes.c_char]
 
 
 # ---------------------------------------------------------------- limits
-def limit(*, memory: int, seconds: int, file_bytes: int, files: int = 64) -> None:
+def limit(*, memory: int, seconds: int, file_bytes: int, files: int = 64, alone: bool = True) -> None:
     """Cap what this process may use; what it has now is not counted as memory.
 
     Parameters
@@ -75,21 +75,24 @@ def limit(*, memory: int, seconds: int, file_bytes: int, files: int = 64) -> Non
         The largest file that it may write.
     files : int
         Open at the same time.
+    alone : bool
+        Without children. The superuser is not held by that, `allow` holds everybody.
     """
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
         used = 2**30
-    for what, most in (
-        (resource.RLIMIT_AS, used + memory),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_NOFILE, files),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_NPROC, 0),  # the owner's other processes are counted too; the superuser is not held by it
-    ):
+    caps = {
+        resource.RLIMIT_AS: used + memory,
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_FSIZE: file_bytes,
+        resource.RLIMIT_NOFILE: files,
+        resource.RLIMIT_CORE: 0,
+    }
+    if alone:
+        caps[resource.RLIMIT_NPROC] = 0
+    for what, most in caps.items():
         _, hardest = resource.getrlimit(what)
         if hardest != resource.RLIM_INFINITY:
             most = min(most, hardest)

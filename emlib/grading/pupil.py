@@ -94,6 +94,7 @@ class Pupil:
         self._line: Line | None = None
         self._until = time.monotonic() + self.limits.total_seconds
         self._ended = Counter[str]()  # how often each function has ended the worker
+        self._used = False  # the worker has been called since it was started
         self._why = ""  # there is no worker any more, and never will be
         try:
             self._begin()
@@ -123,18 +124,28 @@ class Pupil:
             )
         if self._line is not None and self._line.speaks_unasked():
             self._stop()  # what it says now would be taken for the answer to what is asked next
+        used = self._line is not None and self._used
+        outcome, fault = self._ask(name, inputs)
+        if used and isinstance(fault, BadFrame):
+            # Perhaps it was the function before that has left something in the pipe: once more, in a process of its own.
+            outcome, fault = self._ask(name, inputs)
+        self._ended[name] += fault is not None
+        return outcome
+
+    def _ask(self, name: str, inputs: Mapping[str, Any]) -> tuple[Outcome, Exception | None]:
+        """One call, and what was wrong if it has ended the worker."""
         if self._line is None:
             self._begin()
         if self._line is None:
-            return Outcome("lost", problem=self._why)
+            return Outcome("lost", problem=self._why), None
         started = time.perf_counter()
+        self._used = True
         try:
             answer = self._line.ask(("call", name, dict(inputs)), self._time(self.limits.call_seconds))
-            return _outcome(answer, inputs, time.perf_counter() - started)
+            return _outcome(answer, inputs, time.perf_counter() - started), None
         except (Late, Lost, Flooded, BadFrame) as error:
-            self._ended[name] += 1
             kind, problem = self._reason(error, self.limits.call_seconds)
-            return Outcome(kind, problem=problem, seconds=time.perf_counter() - started)
+            return Outcome(kind, problem=problem, seconds=time.perf_counter() - started), error
 
     # ------------------------------------------------------------ the worker
     def _begin(self) -> None:
@@ -146,6 +157,7 @@ class Pupil:
                 self._why = f"was not called: its notebook has used up its {self.limits.total_seconds:g} s"
             else:
                 self.starts += 1
+                self._used = False
                 self._line = self._sandbox.start(self.limits)
                 if self._run_cells(self._line):
                     return
@@ -217,7 +229,7 @@ def _outcome(answer: Any, inputs: Mapping[str, Any], seconds: float) -> Outcome:
     """What a worker says became of a call, as far as it may say so."""
     said = _Claims(answer)
     kind = said.word("kind", CLAIMS)
-    problem = said.text("problem")
+    problem = said.line("problem")
     changed = answer.get("changed")
     if type(changed) is not tuple or not all(type(name) is str for name in changed):
         raise BadFrame("it does not say which arguments have changed")
@@ -239,9 +251,9 @@ def _cell(answer: Any, seconds: float) -> Cell:
     said = _Claims(answer)
     return Cell(
         said.word("kind", ("ran", "raised")),  # type: ignore[arg-type]
-        said.text("problem"),
+        said.line("problem"),
         said.text("detail", worker.MOST_DETAIL),
-        said.text("remark"),
+        said.line("remark"),
         said.text("printed"),
         said.count("n_printed"),
         seconds,
@@ -268,6 +280,10 @@ class _Claims:
         if type(value) is not str or len(value) > most:
             raise BadFrame(f"it has no {name}")
         return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in value)
+
+    def line(self, name: str) -> str:
+        """The same, in one line."""
+        return " ".join(self.text(name).split())
 
     def count(self, name: str) -> int:
         value = self.answer.get(name)

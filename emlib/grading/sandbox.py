@@ -1,8 +1,8 @@
 """Which ways this machine has to lock a process in, and the workers that are locked in so.
 
-- ``lock``: Linux 5.13 or newer. The worker locks itself (`emlib.grading.lock`). No root, no Docker, no package.
-- ``bwrap+lock``: the same inside bubblewrap, where it works: other processes, the home folder and the network do not even
-  exist there.
+- ``lock``: Linux 5.13 or newer. The worker locks itself (`emlib.grading.lock`): no root, no Docker.
+- ``bwrap+lock``: the same inside bubblewrap, where it works: there, other processes, the home folder and the network
+  do not even exist.
 - ``unsafe``: no lock at all. Code of strangers can do whatever you can. Only where it is asked for by this name.
 
 What a lock does not promise: the inputs of a check reach the student's code, and it can tell whatever it was given to

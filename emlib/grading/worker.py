@@ -7,6 +7,8 @@ that the grader believes only that what comes out of the pipe is plain data whic
 
 from __future__ import annotations
 
+import _sitebuiltins
+import builtins
 import linecache
 import os
 import re
@@ -22,6 +24,7 @@ READ, WRITE = 3, 4  # the only two files that are open, besides nothing at 0, 1 
 MOST_DETAIL = 8_000  # characters of a traceback
 MOST_MAGIC = 100  # lines of a cell that are no Python
 MAGIC = re.compile(r"\s*([%!?].*|[\w.]+\s*=\s*[%!].*|.*\?)\s*$", re.DOTALL)
+NOTHING = {"detail": "", "remark": "", "printed": "", "n_printed": 0, "changed": ()}
 # Cell magics of which the rest of the cell is Python all the same.
 TRANSPARENT = ("%%time", "%%timeit", "%%capture", "%%prun")
 
@@ -30,6 +33,8 @@ def serve(ready: dict[str, Any]) -> None:
     """Say that the worker is locked, then run cells and answer calls until the pipe is closed."""
     notebook = Notebook()
     sys.modules["__main__"] = notebook.module
+    builtins.exit = _sitebuiltins.Quitter("exit", "")  # as every Python has them that is not started with -S
+    builtins.quit = _sitebuiltins.Quitter("quit", "")
     _write(frames.encode("ready", ready))
     while True:
         raw = _read()
@@ -40,13 +45,14 @@ def serve(ready: dict[str, Any]) -> None:
 
 
 def _answer(nonce: str, act: Any, arguments: list[Any]) -> bytes:
-    outcome = act(*arguments)
+    outcome = NOTHING
     try:
+        outcome = act(*arguments)
         return frames.encode(nonce, outcome)
     except NotPlain as error:
         problem = {"kind": "foreign", "problem": f"returned {error}"}
-    except BaseException as error:
-        problem = {"kind": "raised", "problem": _clean(calls.in_words(error), calls.PRINTED)}
+    except BaseException as error:  # which may be of a kind that cannot be told
+        problem = {"kind": "raised", "problem": f"raised {_clean(type(error).__name__, 80)}"}
     return frames.encode(nonce, {**outcome, "value": None, **problem})
 
 
