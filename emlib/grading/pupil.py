@@ -127,7 +127,7 @@ class Pupil:
         used = self._line is not None and self._used
         outcome, fault = self._ask(name, inputs)
         if used and isinstance(fault, BadFrame):
-            # Perhaps it was the function before that has left something in the pipe: once more, in a process of its own.
+            # Perhaps the function before has left something in the pipe: once more, in a process of its own.
             outcome, fault = self._ask(name, inputs)
         self._ended[name] += fault is not None
         return outcome

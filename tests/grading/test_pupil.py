@@ -305,7 +305,8 @@ def test_answers_are_claims():
     }  # fmt: skip
     assert pupil_module._outcome(honest, {}, 0.5) == Outcome("returned", 1, seconds=0.5)
     lies = [
-        None, [], "returned", {}, {**honest, "kind": "late"}, {**honest, "kind": "passed"}, {**honest, "kind": ["returned"]},
+        None, [], "returned", {}, {**honest, "kind": "late"}, {**honest, "kind": "passed"},
+        {**honest, "kind": ["returned"]},
         {**honest, "problem": None}, {**honest, "problem": "x" * 401}, {**honest, "printed": 3},
         {**honest, "detail": "x" * 10**5}, {**honest, "n_printed": -1}, {**honest, "n_printed": 2**64},
         {**honest, "n_printed": True}, {**honest, "n_printed": 1.0}, {**honest, "changed": "x"},
