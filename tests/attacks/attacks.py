@@ -649,10 +649,11 @@ attack(
     import os
 
     def loot():
-        for name in os.listdir(".."):
+        for name in [*os.listdir(".."), "neighbour"]:
             if name != os.path.basename(os.getcwd()):
-                return "HARM"
+                return open("../" + name + "/notes").read()
     """,
+    real=True,
 )
 attack(
     "the grader's environment",

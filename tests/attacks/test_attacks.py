@@ -48,7 +48,7 @@ def doubled(x):
 the_reference.__name__, doubled.__name__ = "target", "honest"
 for reference in (the_reference, doubled):
     made = exercise.function(returns={"y": "(n,)"}, story="Add.")(reference)
-    made.cases(lambda rng: {name: {"x": rng.normal(size=5)} for name in ("one", "two")})
+    made.cases(lambda rng: {name: {"x": rng.normal(size=5)} for name in ("one", "two", "three")})
     made.check("right", points=3)
 
 
@@ -96,6 +96,9 @@ class World:
         readable = sandbox.root / "student" / "readable"
         readable.write_text("x")
         (sandbox.root / "key").write_text(self.key)
+        neighbour = sandbox.root / "scratch" / "neighbour"
+        neighbour.mkdir(exist_ok=True)
+        (neighbour / "notes").write_text(self.key)
         return {
             "home": str(self.folder / "home"),
             "others": str(self.folder / "others"),
