@@ -7,7 +7,8 @@
 
 What a lock does not promise: the inputs of a check reach the student's code, and it can tell whatever it was given to
 its own later calls (not to another submission's). It can ask whether a path exists (not under bubblewrap). Faults of
-the kernel are beyond it. Code can waste the time and memory that its limits allow.
+the kernel are beyond it. Code can waste the time and memory that its limits allow. What it pays for the lock: no
+threads, no folders of its own, no file removed, and no packages but NumPy, SciPy and Matplotlib.
 
 WebAssembly (``wasi``) has its place here, for systems without Landlock: whatever starts a worker and speaks frames
 with it is a sandbox.

@@ -246,7 +246,7 @@ ENDS = {
     "litters": ("lost", "wrote more than 32 MB of files, or too many"),
     "floods": ("lost", "sent an answer that is none"),
     "babbles": ("lost", "sent an answer that is none"),
-    "closes": ("lost", "ended the process"),
+    "closes": ("lost", ("ended the process", "crashed")),
 }
 
 
