@@ -157,7 +157,10 @@ def in_words(error: BaseException) -> str:
         return "called exit(); a function ends with return"
     if isinstance(error, RecursionError):
         return "called itself without end (RecursionError)"
-    said = " ".join(str(error).split())[:200]
+    try:
+        said = " ".join(str(error).split())[:200]
+    except Exception:  # its own __str__ may raise anything
+        said = ""
     name = type(error).__name__
     return f"raised {name}: {said}" if said else f"raised {name}"
 

@@ -80,7 +80,7 @@ def close(
             if difference is None:
                 return None
             best = best or difference
-        broken = rule(answer, inputs) if rule and _finite(parts) else None
+        broken = rule(_again(parts, 0), inputs) if rule and _finite(parts) else None
         return Difference(broken, best.numbers if best else "") if broken else best
 
     return compare
@@ -154,6 +154,8 @@ def _array(name: str, got: Any, wanted: Any, shape: str) -> Any:
         return Difference(f"{name}: expected {_kind(wanted)}, got {_kind(got)}")
     if got is None:
         return Difference(f"{name} is None: did you forget return?")
+    if not _all_numbers(got):
+        return Difference(f"{name} is {_kind(got)}; it should be {_wanted(wanted, shape)}")
     try:
         array = np.asarray(got)
     except ValueError:
@@ -164,6 +166,13 @@ def _array(name: str, got: Any, wanted: Any, shape: str) -> Any:
     if array.shape != expected.shape:
         return Difference(_other_shape(name, array, expected, shape))
     return array
+
+
+def _all_numbers(value: Any) -> bool:
+    """Asked before NumPy is: of one long text and many short ones it would make a table as wide as the long one."""
+    if isinstance(value, list | tuple):
+        return all(map(_all_numbers, value))
+    return isinstance(value, bool | int | float | np.ndarray)
 
 
 def _other_shape(name: str, got: np.ndarray, wanted: np.ndarray, shape: str) -> str:
@@ -217,7 +226,7 @@ def _first(
 def _numbers(name: str, got: np.ndarray, wanted: np.ndarray, relative: float, of_largest: float) -> Difference | None:
     if wanted.dtype.kind in "OU":
         same = bool(np.all(got == wanted))
-        return None if same else Difference(f"{name} is not the right one", f"expected {wanted!s}, got {got!s}")
+        return None if same else Difference(f"{name} is not the right one", f"expected {_cut(wanted)}, got {_cut(got)}")
     whole = wanted.dtype.kind in "biu"
     got, wanted = got.astype(float), wanted.astype(float)
     if not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
@@ -238,6 +247,12 @@ def _numbers(name: str, got: np.ndarray, wanted: np.ndarray, relative: float, of
     else:
         sentence = f"{name}: {int(wrong.sum())} of {wrong.size} numbers are wrong"
     return Difference(sentence, f"{where} should be {_entry(wanted[at], whole)}, is {_entry(got[at], whole)}")
+
+
+def _cut(text: np.ndarray) -> str:
+    """Text or None in a message: as Python writes it, and short."""
+    shown = repr(text.item())
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"
 
 
 def _entry(value: float, whole: bool) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 MOST_BYTES = 64 * 2**20  # of one answer
 MOST_ITEMS = 100_000  # entries of lists and dictionaries, all levels together
+MOST_BITS = 4_096  # of a whole number
 DEEPEST = 8  # lists within lists
 
 
@@ -69,8 +70,7 @@ class _Copy:
     def of(self, value: Any, depth: int) -> Any:
         kind = type(value)  # not isinstance: a subclass may say anything
         if value is None or kind in (bool, int, float, str, Seed):
-            self._take(len(value) if kind is str else 8)
-            return value
+            return self._single(value)
         if depth > DEEPEST:
             raise NotPlain(f"lists nested more than {DEEPEST} deep")
         if kind in (list, tuple):
@@ -78,6 +78,14 @@ class _Copy:
         if kind is dict:
             return {self._key(key): self.of(item, depth + 1) for key, item in self._counted(value).items()}
         return self._array(value)
+
+    def _single(self, value: Any) -> Any:
+        if type(value) is int and value.bit_length() > MOST_BITS:
+            raise NotPlain(f"a whole number of {value.bit_length()} bits")
+        if type(value) is str and any("\ud800" <= c <= "\udfff" for c in value):
+            raise NotPlain("text with halves of characters in it")
+        self._take(len(value) if type(value) is str else 8)
+        return value
 
     def _counted(self, items: Any) -> Any:
         self.n_items += len(items)
@@ -97,13 +105,20 @@ class _Copy:
         return key
 
     def _array(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            self._take(np.ndarray.size.__get__(value) * 8)  # before it is copied: a broadcast array may be huge
         try:
             array = np.array(value, subok=False, order="C")
-        except Exception:
+        except MemoryError:
+            raise NotPlain("more data than there is memory") from None
+        except Exception:  # its own __array__ may raise anything
             array = np.array(None)
         if array.dtype.kind not in "biuf":
             raise NotPlain(_what(value, array))
-        self._take(array.nbytes)
+        if array.dtype.itemsize > 8 or not array.dtype.isnative:
+            array = array.astype(f"{array.dtype.kind}{min(array.dtype.itemsize, 8)}")
+        if not isinstance(value, np.ndarray):
+            self._take(array.nbytes)
         return array.item() if array.ndim == 0 else array
 
 
