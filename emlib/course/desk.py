@@ -191,7 +191,7 @@ def shown(value: Any) -> str:
         return f"{float(array):.5g}"
     return np.array2string(
         array,
-        formatter={"float": lambda number: f"{number:.5g}"},
+        formatter={"float": lambda number: f"{number + 0.0:.5g}"},
         threshold=24,
         edgeitems=3,
         separator=", ",
