@@ -166,10 +166,11 @@ def _parameter_scores(x, labels, old_variances, prior, drawn):
                 m = max(of.sum(), 1)
                 estimates[f"the middle of the drawn {name}{where}"] = (z[of].sum() / m, m**-0.5)
                 estimates[f"the scatter of the drawn {name}{where}"] = ((z[of] ** 2).sum() / m, (2 / m) ** 0.5)
-                estimates[f"the share of drawn {name}{where} near the middle"] = (
-                    (np.abs(z[of]) < 0.5).sum() / m,
-                    0.4862 * m**-0.5,
-                )
+                for centre, chance in ((-1, 0.2417), (0, 0.3829), (1, 0.2417)):  # within 0.5 of it
+                    estimates[f"the spread of the drawn {name}{where}, window {centre}"] = (
+                        (np.abs(z[of] - centre) < 0.5).sum() / m,
+                        (chance * (1 - chance) / m) ** 0.5,
+                    )
         m = max((n > 0).sum(), 1)
         match = np.clip(scores["means"] * scores["variances"], -99, 99)[n > 0].sum() / m
         estimates["the match of drawn means and variances"] = (match, m**-0.5)
@@ -846,19 +847,19 @@ def _(rng):
         x, labels, variances = _known(rng, n, K, empty)
         return {"x": x, "labels": labels, "variances": variances, "prior": _opinion(rng), "rng": _seed(rng)}
 
-    K = 900
-    many = case(2700, K, np.append(rng.permutation(K - 1)[:299], K - 1))
-    many["x"] = 8 + rng.normal(size=2700) * np.sqrt(many["variances"][many["labels"]])
+    K = 1800
+    many = case(5400, K, np.append(rng.permutation(K - 1)[:599], K - 1))
+    many["x"] = 8 + rng.normal(size=5400) * np.sqrt(many["variances"][many["labels"]])
     return {
         "three components": case(600, 3, ()),
         "the last component is empty": case(300, 3, (2,)),
-        "nine hundred components": many,
+        "eighteen hundred components": many,
     }
 
 
 draw_parameters.check("three components", points=2, on="three components")
 draw_parameters.check("a component without members", points=1, on="the last component is empty")
-draw_parameters.check("very many components, to see how the draws scatter", points=4, on="nine hundred components")
+draw_parameters.check("very many components, to see how the draws scatter", points=4, on="eighteen hundred components")
 
 
 def _draws(x, labels, variances, prior, rng, mean=None, variance=None, about=None, alpha=None):
@@ -1055,16 +1056,19 @@ def _state(ax, answer, x, labels, weights, means, variances, prior, rng):
 
 @sweep.cases
 def _(rng):
-    def case(n, means, variances, weights):
+    def case(n, means, variances, weights, of_data=None, unit=1.0):
+        """Data that are not quite what the parameters say, so that parameters which stay where they are do not fit."""
         K = len(means)
-        at = rng.choice(K, size=n, p=weights)
+        at = rng.choice(K, size=n, p=of_data)
+        x = means[at] + 0.5 + rng.normal(size=n) * np.sqrt(1.8 * variances[at])
+        prior = _opinion(rng)
         return {
-            "x": means[at] + rng.normal(size=n) * np.sqrt(variances[at]),
+            "x": x * unit,
             "labels": rng.integers(K, size=n),
             "weights": weights,
-            "means": means,
-            "variances": variances,
-            "prior": _opinion(rng),
+            "means": means * unit,
+            "variances": variances * unit**2,
+            "prior": prior | {"m": prior["m"] * unit, "s": prior["s"] * unit, "b": prior["b"] * unit**2},
             "rng": _seed(rng),
         }
 
@@ -1076,12 +1080,15 @@ def _(rng):
             np.array([9.0, 12.0, 19.0]) + rng.uniform(-0.3, 0.3, size=3),
             rng.uniform(2.0, 4.0, size=3),
             np.array([0.6, 0.1, 0.3]),
+            of_data=[0.3, 0.6, 0.1],
         ),
+        # In other units variances and standard deviations differ more.
         "a hundred and fifty components": case(
             600,
             rng.permutation(np.linspace(5, 75, K)),
             rng.uniform(1.0, 4.0, size=K),
             rng.permutation(tilted / tilted.sum()),
+            unit=0.2,
         ),
     }
 
