@@ -15,6 +15,7 @@ import numpy as np
 
 RELATIVE = 1e-4  # of each number: single precision and other orders of summation pass, a forgotten factor does not
 OF_LARGEST = 1e-6  # of the largest number of its array: what is nearly zero may be a little off
+NOTHING = 1e-12  # what is exactly zero comes out of sums as rounding
 MOST_PERMUTED = 6  # components that are tried in every order
 
 
@@ -54,7 +55,8 @@ def close(
     Parameters
     ----------
     relative, of_largest : float
-        An entry may differ by ``relative * |expected| + of_largest * max |expected|``.
+        An entry may differ by ``relative * |expected| + of_largest * max |expected|``, and by
+        1e-12 where all are zero.
     any_order : str
         The letter of an axis, such as ``K``, along which the answer may be permuted (all parts that have it, alike).
     rule : callable, optional
@@ -234,7 +236,7 @@ def _numbers(name: str, got: np.ndarray, wanted: np.ndarray, relative: float, of
     finite = np.isfinite(wanted)
     largest = np.abs(wanted[finite]).max(initial=0.0)
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(got - wanted) > relative * np.abs(wanted) + of_largest * largest
+        apart = np.abs(got - wanted) > relative * np.abs(wanted) + of_largest * largest + NOTHING
     wrong = np.where(finite, apart, ~((got == wanted) | (np.isnan(got) & np.isnan(wanted))))
     if not wrong.any():
         return None

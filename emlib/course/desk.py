@@ -143,7 +143,8 @@ def goal(id: str, function: Callable[..., Any] | None = None) -> Note:
     parts = (expected,) if len(task.returns) == 1 else expected
     lines = [f"{task.name}({', '.join(inputs)}) with"]
     lines += [line(name, value) for name, value in inputs.items()]
-    lines += ["should return", *map(line, task.returns, parts)]
+    chance = any(isinstance(value, Seed) for value in inputs.values())
+    lines += ["may return, by chance," if chance else "should return", *map(line, task.returns, parts)]
     return Sheet("\n".join(lines))
 
 
