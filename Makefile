@@ -18,7 +18,7 @@ endif
 
 RUN := $(BIN)/python -m
 PIP := -m pip install --quiet --disable-pip-version-check
-UNIT := pytest tests emlib --doctest-modules --ignore=tests/book --ignore=tests/benchmarks --ignore=tests/wheel_smoke.py -m "not slow" -n $(JOBS)
+UNIT := pytest tests emlib --doctest-modules --doctest-ignore-import-errors --ignore=tests/book --ignore=tests/benchmarks --ignore=tests/wheel_smoke.py -m "not slow" -n $(JOBS)
 BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
 
 .DEFAULT_GOAL := help

@@ -25,7 +25,13 @@ from ..conformance.registry import CASES
 
 BY_NAME = {case.name: case for case in CASES}
 FAMILY = {case.name: getattr(case.model, "family", None) for case in CASES}
-SEPARATE = [c for c in CASES if hasattr(FAMILY[c.name], "log_evidence") and not getattr(FAMILY[c.name], "tied", ())]
+SEPARATE = [
+    c
+    for c in CASES
+    if isinstance(c.model, Mixture)
+    and hasattr(FAMILY[c.name], "log_evidence")
+    and not getattr(FAMILY[c.name], "tied", ())
+]
 IDS = {"ids": lambda x: getattr(x, "name", None)}
 NIW = f.NormalInverseWishart(np.array([0.5]), 0.5, np.array([[2.0]]), 3.0)
 APART = f.IndependentNormalInverseWishart(np.array([0.5]), np.array([[4.0]]), np.array([[2.0]]), 3.0)
