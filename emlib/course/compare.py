@@ -154,6 +154,8 @@ def _array(name: str, got: Any, wanted: Any, shape: str) -> Any:
         return Difference(f"{name}: expected {_kind(wanted)}, got {_kind(got)}")
     if got is None:
         return Difference(f"{name} is None: did you forget return?")
+    if not _all_numbers(got):
+        return Difference(f"{name} is {_kind(got)}; it should be {_wanted(wanted, shape)}")
     try:
         array = np.asarray(got)
     except ValueError:
@@ -164,6 +166,13 @@ def _array(name: str, got: Any, wanted: Any, shape: str) -> Any:
     if array.shape != expected.shape:
         return Difference(_other_shape(name, array, expected, shape))
     return array
+
+
+def _all_numbers(value: Any) -> bool:
+    """Asked before NumPy is: of one long text and many short ones it would make a table as wide as the long one."""
+    if isinstance(value, list | tuple):
+        return all(map(_all_numbers, value))
+    return isinstance(value, bool | int | float | np.ndarray)
 
 
 def _other_shape(name: str, got: np.ndarray, wanted: np.ndarray, shape: str) -> str:
