@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from .mark import Job, Task, grade, record
+from .openings import close_all
 from .record import Record, read_record, to_json, write_whole
 from .wording import file_name, one_line
 
@@ -61,15 +65,18 @@ def processes(n: int) -> ProcessPoolExecutor:
 
 
 def _undisturbed() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    signal.signal(signal.SIGTERM, lambda *_: _leave())
+    """What a process does before anything else: Ctrl-C is for the parent, and without a parent there is no work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # closes the sandbox on its way out
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
-def _leave() -> None:
-    from .openings import close_all
-
-    close_all()
-    raise SystemExit(143)
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        close_all()
+        os._exit(1)
 
 
 def grade_all(

@@ -72,9 +72,9 @@ def who(parts: Sequence[str], topics: Sequence[str] = ()) -> Who:
         return Who(found["user"], found["name"], (found["user"], found["name"]), attempt, bool(found["late"]))
     own = re.sub(r"\.ipynb$", "", first, flags=re.I) if alone else first
     bare = _without(own, topics)
-    # A folder "mixtures-ada" may be a repository of GitHub Classroom, whose first part is the name of the assignment.
-    last = bare if alone else own.rpartition("-")[2]
-    return Who(bare, bare, tuple(dict.fromkeys((own, bare, last))))
+    # A folder "homework-1-mary-ann" may be a repository of GitHub Classroom: the assignment, then the student.
+    ends = [] if alone else [own[found.end() :] for found in re.finditer("-", own)]
+    return Who(bare, bare, tuple(dict.fromkeys((own, bare, *ends))))
 
 
 def _without(own: str, topics: Sequence[str]) -> str:

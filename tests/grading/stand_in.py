@@ -100,7 +100,7 @@ def _with(topic, code, whole):
 
 
 # ---------------------------------------------------------------- every slip, as code that stands alone
-FAKE = '''
+FAKE = """
 import numpy as np
 ANSWERS = {}
 class Anything:
@@ -120,7 +120,7 @@ class Written:
     def __getattr__(self, name): return Anything()
 class Exercise(Anything):
     def function(self, **named): return Written
-'''
+"""
 
 
 @cache

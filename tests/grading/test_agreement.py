@@ -10,8 +10,7 @@ from emlib.grading.mark import Job, grade
 from emlib.grading.openings import locked_in
 from emlib.grading.sandbox import NoSandbox, choose
 from emlib.grading.secret import seed_of
-
-from .stand_in import SECRET, answering, starter, task, unlocked
+from tests.grading.stand_in import SECRET, answering, starter, task, unlocked
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong answers
 

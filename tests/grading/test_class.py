@@ -24,12 +24,20 @@ from emlib.grading.gradebook import read_marks
 from emlib.grading.mark import Job, belongs_to, grade, read_limits
 from emlib.grading.record import Record, from_json, read_record, to_json
 from emlib.grading.session import Settings
+from tests.grading.stand_in import SECRET, Inline, deadly, filled, sheet, starter, task, unlocked
 
-from .stand_in import SECRET, Inline, deadly, filled, sheet, starter, task, unlocked
-
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong answers
 MIXTURES = load("mixtures")
 HOSTILE = '=cmd|"/c calc"!A1 <script>alert(1)<script>'
-BROKEN = [b"", b"{not json", b"\0\0\0", b'{"cells": 3}', b'{"worksheets": []}', b"[" * 100_000, b'{"cells": [{"cell_type": "code", "source": 3}]}']
+BROKEN = [
+    b"",
+    b"{not json",
+    b"\0\0\0",
+    b'{"cells": 3}',
+    b'{"worksheets": []}',
+    b"[" * 100_000,
+    b'{"cells": [{"cell_type": "code", "source": 3}]}',
+]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +53,9 @@ def place(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "course.secret").write_bytes(SECRET)
     (tmp_path / "course.secret").chmod(0o600)
-    return Settings(tmp_path / "in", tmp_path / "out", ("mixtures",), secret_file=tmp_path / "course.secret", opening=unlocked)
+    return Settings(
+        tmp_path / "in", tmp_path / "out", ("mixtures",), secret_file=tmp_path / "course.secret", opening=unlocked
+    )
 
 
 def hand_in(place, **files):
@@ -89,7 +99,9 @@ def test_a_class_with_broken_notebooks(place):
 def test_a_roster_names_who_is_missing_and_who_is_unknown(place, tmp_path):
     hand_in(place, ada=filled(), eve=starter())
     roster = tmp_path / "roster.csv"
-    roster.write_text("Student,ID,SIS Login ID,Section\nPoints Possible,,,\n\"Lovelace, Ada\",1,ada,A\n\"Hopper, Grace\",2,grace,A\n")
+    roster.write_text(
+        'Student,ID,SIS Login ID,Section\nPoints Possible,,,\n"Lovelace, Ada",1,ada,A\n"Hopper, Grace",2,grace,A\n'
+    )
     ran = run(place, roster=roster, assignment="Homework 2 (99)")
     table = {row["student"]: row for row in rows(place.out / "grades.csv")}
     assert list(table) == ["ada", "grace", "eve"]
@@ -369,10 +381,20 @@ def big_class(place, n):
         "def fit(*a):\n    return fit(*a)",
         "raise SystemExit",
     ]
-    slips = [(f.name, source_of(s.answer).replace(f"def {s.name}(", f"def {f.name}(")) for f in MIXTURES.functions.values() for s in f.slips]
+    slips = [
+        (f.name, source_of(s.answer).replace(f"def {s.name}(", f"def {f.name}("))
+        for f in MIXTURES.functions.values()
+        for s in f.slips
+    ]
     for i in range(n):
         name, code = slips[i % len(slips)]
-        raw = BROKEN[i // 20 % len(BROKEN)] if i % 20 == 7 else filled(whole=True, fit=trouble[i // 25 % 4]) if i % 25 == 3 else filled(whole=True, **{name: code})
+        raw = (
+            BROKEN[i // 20 % len(BROKEN)]
+            if i % 20 == 7
+            else filled(whole=True, fit=trouble[i // 25 % 4])
+            if i % 25 == 3
+            else filled(whole=True, **{name: code})
+        )
         hand_in(place, **{f"student{i:03d}": raw})
 
 

@@ -12,8 +12,7 @@ from emlib.grading.handed_in import collect
 from emlib.grading.names import who
 from emlib.grading.notebooks import MOST_BYTES, BadNotebook
 from emlib.grading.roster import read_roster
-
-from .stand_in import sheet
+from tests.grading.stand_in import sheet
 
 RAW = sheet("x = 1")
 
@@ -43,7 +42,7 @@ def test_names(path, student, attempt, late):
 
 
 def test_repositories_of_github_classroom_are_known_by_their_last_part():
-    assert "ada" in who(["homework-1-ada", "mixtures.ipynb"]).keys
+    assert who(["homework-1-mary-ann", "x.ipynb"]).keys == ("homework-1-mary-ann", "1-mary-ann", "mary-ann", "ann")
 
 
 def test_a_folder(tmp_path):
@@ -161,7 +160,7 @@ def test_a_damaged_zip_file_costs_what_is_damaged(tmp_path):
 )
 def test_nothing_to_grade_is_one_sentence(tmp_path, make, said):
     make(tmp_path / "all.zip")
-    with pytest.raises(ValueError, match="^[^\n]*$") as error:
+    with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         collect(tmp_path / "all.zip")
     assert said in str(error.value)
 
@@ -192,7 +191,10 @@ def test_a_gradebook_of_canvas(tmp_path):
     path = tmp_path / "gradebook.csv"
     path.write_text("\ufeff" + CANVAS)
     roster = read_roster(path)
-    assert [(student.id, student.name) for student in roster.students] == [("ada", "Ada Lovelace"), ("grace", "Grace Hopper")]
+    assert [(student.id, student.name) for student in roster.students] == [
+        ("ada", "Ada Lovelace"),
+        ("grace", "Grace Hopper"),
+    ]
     assert roster.is_canvas
     for name in ("lovelaceada_4711_98765_mixtures.ipynb", "lovelaceada_1_1_x.ipynb", "Ada Lovelace.ipynb", "ADA.ipynb"):
         assert roster.find(who([name])).id == "ada"
@@ -202,7 +204,9 @@ def test_a_gradebook_of_canvas(tmp_path):
 
 def test_a_moodle_list_with_semicolons_and_accents(tmp_path):
     path = tmp_path / "moodle.csv"
-    path.write_bytes("Identifier;First name;Surname;Email address\nParticipant 4711;Zoë;Ångström;zoe@example.org\n".encode("cp1252"))
+    path.write_bytes(
+        "Identifier;First name;Surname;Email address\nParticipant 4711;Zoë;Ångström;zoe@example.org\n".encode("cp1252")
+    )
     roster = read_roster(path)
     assert roster.students[0].id == "zoe@example.org"
     for name in ("Zoe Angstrom_4711_assignsubmission_file_x.ipynb", "zoe.ipynb", "Zoë Ångström.ipynb"):
@@ -229,6 +233,6 @@ def test_a_name_that_two_have_is_nobodys(tmp_path):
 def test_a_roster_that_is_none(tmp_path, text, said):
     path = tmp_path / "roster.csv"
     path.write_text(text)
-    with pytest.raises(ValueError, match="^[^\n]*$") as error:
+    with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         read_roster(path)
     assert said in str(error.value)

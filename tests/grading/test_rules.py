@@ -11,8 +11,7 @@ from emlib.grading.mark import Job, grade
 from emlib.grading.policy import DAY, Policy, read_policy
 from emlib.grading.secret import fingerprint, new_secret, read_secret, seed_of
 from emlib.grading.wording import file_name, in_a_table, one_line
-
-from .stand_in import filled, sheet, task
+from tests.grading.stand_in import filled, sheet, task
 
 DUE = datetime.datetime(2026, 11, 20, 23, 59, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
 NOW = DUE + 30 * DAY

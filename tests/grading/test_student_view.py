@@ -15,9 +15,9 @@ from emlib.grading.mark import Job, grade
 from emlib.grading.policy import Policy
 from emlib.grading.secret import seed_of
 from emlib.grading.student_view import see
+from tests.grading.stand_in import SECRET, sheet, task
 
-from .stand_in import SECRET, sheet, task
-
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong answers
 MIXTURES = load("mixtures")
 # Each carries the first number of its inputs out, as text or as a whole number from 10^6 to 10^7.
 NUMBER = "int(1e6 + abs(float(a.flat[0])) % 1 * 8999999)"
@@ -32,7 +32,8 @@ SMUGGLERS = {
     "in how much it prints": f"    print('x' * {NUMBER})\n    return a",
     "in the key of a dictionary": f"    return {{str({NUMBER}): 1}}",
     "in its own signature": (
-        f"    global log_sum_exp\n    n = {NUMBER}\n    exec(f'def log_sum_exp(b, c={{n}}, *, d): pass', globals())\n    return a"
+        f"    global log_sum_exp\n    n = {NUMBER}\n"
+        "    exec(f'def log_sum_exp(b, c={n}, *, d): pass', globals())\n    return a"
     ),
     "in a numeric answer": f"    return np.full(len(a), {NUMBER})",
     "in its documentation": f"    log_sum_exp.__doc__ = log_sum_exp.__name__ = str({NUMBER})\n    raise RuntimeError",
@@ -80,7 +81,9 @@ def test_the_smugglers_would_succeed_without_the_gate():
 
 
 def test_numbers_tracebacks_and_printed_text_are_the_instructors():
-    record, mark, results = graded("import numpy as np\ndef log_sum_exp(a):\n    print('LOUD')\n    return a.sum(axis=1)")
+    record, mark, results = graded(
+        "import numpy as np\ndef log_sum_exp(a):\n    print('LOUD')\n    return a.sum(axis=1)"
+    )
     function = record.exercises[0].functions[0]
     assert function.printed.startswith("LOUD")
     hidden = function.checks[0].numbers
@@ -107,7 +110,9 @@ def test_what_helps_is_there():
 
 
 def test_sizes_that_help_are_told():
-    code = "import numpy as np\ndef responsibilities(a):\n    return (np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)).T"
+    code = (
+        "import numpy as np\ndef responsibilities(a):\n    return (np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)).T"
+    )
     _, mark, results = graded(code)
     assert "did you transpose?" in feedback(mark, results, [MIXTURES])
 
