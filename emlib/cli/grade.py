@@ -198,7 +198,7 @@ def _diff(old: Path, new: Path) -> int:
     for change in found:
         print(change)
     moved = sum(change.before != change.after for change in found)
-    print(f"{moved} marks differ" if moved else "no mark differs")
+    print("1 mark differs" if moved == 1 else f"{moved or 'no'} marks differ")
     return int(moved > 0)
 
 

@@ -58,9 +58,9 @@ def changes(old: Path, new: Path) -> list[Change]:
     for student, topic in dict.fromkeys([*theirs, *ours]):
         was, now = theirs.get((student, topic)), ours.get((student, topic))
         why = tuple(_why(was, now, topic, old, new))
-        marks = tuple(None if mark is None else mark.counted for mark in (was, now))
-        if marks[0] != marks[1] or why:
-            found.append(Change(student, names[student], topic, *marks, why or ("no reason is on file",)))
+        then, today = (None if mark is None else mark.counted for mark in (was, now))
+        if then != today or why:
+            found.append(Change(student, names[student], topic, then, today, why or ("no reason is on file",)))
     return found
 
 

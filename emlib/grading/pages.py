@@ -33,6 +33,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["points"] = points
+    environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
     return environment
 
 

@@ -133,6 +133,9 @@ def plan(settings: Settings) -> Plan:
     unknown = sorted(set(policy.due) - {"all"} - {one.topic for one in exercises})
     if unknown:
         warnings.append(f"{settings.policy} says when {', '.join(unknown)} is due, which is not graded now")
+    strangers = sorted(set(policy.extensions) - {one.id for one in roster.students}) if roster else []
+    if strangers:
+        warnings.append(f"{settings.policy} extends the time of {one_line(', '.join(strangers))}, not on the roster")
     task = Task(tuple(names), settings.sandbox, settings.limits, secret, settings.opening)
     return Plan(settings, task, policy, roster, handed_in, warnings)
 

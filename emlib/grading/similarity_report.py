@@ -20,8 +20,8 @@ EXPLAINED = (
     "Compared is the shape of the code, not its text: names, numbers, comments and layout do not count. A passage of "
     f"{similarity.GRAM} steps in a row is unusual if it is neither in the notebook as handed out, nor in the published "
     f"solution, nor in the work of more than {similarity.FEW} students or {similarity.COMMON:.0%} of the class. Pairs "
-    f"are shown that have at least {similarity.LEAST} unusual passages in common, {similarity.SHARE:.0%} of those of the "
-    "smaller one or more."
+    f"are shown that have at least {similarity.LEAST} unusual passages in common, and {similarity.SHARE:.0%} of those "
+    "of the smaller one."
 )
 
 

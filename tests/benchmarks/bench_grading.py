@@ -119,7 +119,7 @@ def _processor_seconds(opened):
 
 
 def test_a_class_from_files_to_pages(tmp_path):
-    """The whole command: 100 students hand in 10 notebooks each, in two processes; marks, pages and reports included."""
+    """The whole command: 100 students with 10 notebooks each, in two processes; marks, pages and reports included."""
     topics = [f"topic{i}" for i in range(2 if SMOKE else 10)]
     own = [_copy_of_an_exercise(tmp_path / "exercises", topic) for topic in topics]
     _hand_in(tmp_path / "in", topics, 4 if SMOKE else 100)
@@ -134,9 +134,7 @@ def test_a_class_from_files_to_pages(tmp_path):
     assert done.returncode == 0, done.stderr + done.stdout
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     n = len(list((tmp_path / "in").rglob("*.ipynb")))
-    print(
-        f"\n{n} notebooks, each of an exercise of 6 functions, in two processes: {wall:.1f} s ({used:.1f} s of processors)"
-    )
+    print(f"\n{n} notebooks of 6 functions each, two processes: {wall:.1f} s ({used:.1f} s of the processors)")
     again = time.perf_counter()
     subprocess.run(command, capture_output=True, check=True)
     print(f"once more, with everything known: {time.perf_counter() - again:.1f} s")

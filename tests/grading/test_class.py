@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import inspect
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 from emlib import cli
 from emlib.course import load
 from emlib.course.contract import source_of
+from emlib.course.exercises import mixtures
 from emlib.grading import session
 from emlib.grading.changes import changes
 from emlib.grading.classroom import Crew, grade_all, place_of
@@ -307,6 +309,31 @@ def test_differences_between_two_runs_are_told(place, tmp_path):
     assert cli.main(["grade", "--diff", str(place.out), str(tmp_path / "new")]) == 1
     assert cli.main(["grade", "--diff", str(place.out), str(place.out)]) == 0
     assert cli.main(["grade", "--diff", str(place.out), str(tmp_path)]) == 2
+
+
+def test_recheck_with_another_version_of_the_exercise(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("emlib.cli.grade._settings", lambda options: place)
+    hand_in(place, ada=filled(fit="def fit(*a): return 0"), bob=starter())
+    source = re.sub(r"from \.\.(\w)", r"from emlib.course.\1", inspect.getsource(mixtures))
+    kinder = tmp_path / "kinder.py"
+    kinder.write_text(source.replace('fit.check("one iteration", points=2', 'm_step.check("one iteration", points=2'))
+    words = ["grade", str(place.submissions), "--out", str(place.out), "--recheck-with"]
+    assert cli.main([*words, str(kinder)]) == 2  # an exercise that is not whole says so
+    assert "on a case 'one iteration' that is not drawn" in capsys.readouterr().err
+    kinder = tmp_path / "kinder_still.py"
+    kinder.write_text(
+        source.replace(
+            'first_fall.check("rounding is no fall", points=1', 'first_fall.check("rounding is no fall", points=3'
+        )
+    )
+    assert cli.main([*words, str(kinder)]) == 1
+    said = capsys.readouterr().out
+    assert "ada, mixtures: 25 -> 27" in said
+    assert "mixtures.first_fall, rounding is no fall: 1 of 1 -> 3 of 3" in said
+    assert "the exercise, or what judges it, has changed" in said
+    assert "bob, mixtures" not in said.split("Once more")[0]
+    assert "1 mark differs" in said
+    assert (place.out / "recheck" / "marks.json").is_file()
 
 
 # ---------------------------------------------------------------- bad input
