@@ -36,6 +36,7 @@ OURS = (
     "called exit()",
     "called itself without end",
 )
+BROKE = "sent an answer that is none"
 LOOK = "this check could not be made; your instructor has been told"
 
 
@@ -161,7 +162,7 @@ def _of_a_call(said: str, function: Function) -> str:
         return "returned something that is no number, array, list, tuple or dictionary of numbers"
     if said.startswith("is no function"):
         return "is no function"
-    if said.startswith("sent an answer that is none"):
+    if said.startswith(BROKE):
         return "broke the connection to the grader"
     if said.startswith(OURS):
         return _sizes(said)
@@ -190,4 +191,5 @@ def _remark(remark: str) -> str:
 
 def _cell(cell: CellRecord) -> str:
     what = {"late": "took too long", "lost": "ended the process", "skipped": "was not run"}.get(cell.kind, "")
-    return one_line(f"Code cell {cell.number} {cell.problem or what}.", 300)
+    said = "broke the connection to the grader" if cell.problem.startswith(BROKE) else cell.problem
+    return one_line(f"Code cell {cell.number} {said or what}.", 300)

@@ -80,6 +80,16 @@ def test_those_who_write_the_published_solution_or_the_stub_are_not_alike():
     assert alike("mixtures", sheets(), MIXTURES) == []
 
 
+def test_two_who_have_the_published_solution_are_not_alike_even_in_a_class_of_three():
+    solution = [function.solution() for function in MIXTURES.functions.values()]
+    names = tuple(MIXTURES.functions)
+    class_of_three = {
+        who: sheet_of(cells, names) for who, cells in (("ada", solution), ("bob", solution), ("eve", [OWN]))
+    }
+    assert alike("mixtures", class_of_three, MIXTURES) == []
+    assert published(class_of_three, MIXTURES).keys() == {"ada", "bob"}
+
+
 def test_what_many_have_written_is_no_evidence():
     many = {f"friend{number}": disguised(OWN) if number % 2 else OWN for number in range(8)}
     assert alike("mixtures", sheets(**many), MIXTURES) == []

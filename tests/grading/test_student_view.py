@@ -29,7 +29,7 @@ SMUGGLERS = {
     "in the length of a list": f"    return ['x'] * ({NUMBER} % 99991)",
     "in the name of a type": f"    return type('T' + str({NUMBER}), (), {{}})()",
     "in what it prints": f"    print({NUMBER})\n    return a",
-    "in how much it prints": f"    print('x' * {NUMBER})\n    return a",
+    "in how much it prints": f"    print('x' * {NUMBER}, end='')\n    return a",
     "in the key of a dictionary": f"    return {{str({NUMBER}): 1}}",
     "in its own signature": (
         f"    global log_sum_exp\n    n = {NUMBER}\n"
@@ -61,7 +61,7 @@ def test_smuggled_numbers_stay_with_the_instructor(way):
     secrets = told(seed_of(SECRET, "ada", "mixtures"))
     page = feedback(mark, results, [MIXTURES])
     exported = str(results_json(mark, [record], see(mark, results, [MIXTURES])))
-    digits = set(re.findall(r"\d+", page + exported))
+    digits = set(re.findall(r"\d+", (page + exported).replace(",", "")))
     for number in secrets:
         assert number not in digits, f"{number} was carried out {way}"
         assert not any(number in run for run in digits if len(number) > 5), f"{number} was carried out {way}"
