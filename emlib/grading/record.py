@@ -8,6 +8,7 @@ Everything in it may be seen by the instructor. What a student may see of it is 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import tempfile
@@ -238,10 +239,15 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     raise ValueError(f"{where} is not {getattr(kind, '__name__', kind)} but {type(value).__name__}")
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _object(kind: Any, value: Any, where: str) -> Any:
     if type(value) is not dict:
         raise ValueError(f"{where} is no {kind.__name__}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     if set(value) != set(hints):
         odd = min(set(value) ^ set(hints))
         raise ValueError(f"{where} {'lacks' if odd in hints else 'has an unknown'} {odd!r}")

@@ -140,7 +140,7 @@ def plan(settings: Settings) -> Plan:
     return Plan(settings, task, policy, roster, handed_in, warnings)
 
 
-def run(plan: Plan, tick: Callable[[Record], None] = lambda record: None) -> Ran:
+def run(plan: Plan, tick: Callable[[Record], None] | None = None) -> Ran:
     """Grade, and write everything that is made of it.
 
     Raises
