@@ -10,6 +10,7 @@ import emlib
 assert "site-packages" in emlib.__file__, f"the wheel is not what was imported: {emlib.__file__}"
 package = importlib.resources.files("emlib")
 assert (package / "py.typed").is_file(), "the wheel lacks py.typed"
+assert (package / "grading" / "templates" / "feedback.html").is_file(), "the wheel lacks the pages of the grader"
 
 x = np.concatenate([np.linspace(-1, 1, 40), np.linspace(9, 11, 60)])[:, None]
 weights = np.sort(emlib.GaussianMixture(2, random_state=0).fit(x).weights_)

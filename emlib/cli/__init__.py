@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 
-COMMANDS = ("doctor", "exercises")
+COMMANDS = ("doctor", "exercises", "grade", "gradescope-zip")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"emlib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"{__name__}.{name}")
+        module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
         sub = commands.add_parser(
             name, help=module.HELP, description=_sentence(module.HELP), epilog=f"example: {module.EXAMPLE}"
         )

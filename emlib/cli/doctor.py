@@ -15,7 +15,7 @@ EXAMPLE = "emlib doctor"
 # What each extra of pyproject.toml brings, by the package one would miss first.
 EXTRAS = {
     "book": "jupyter-book",
-    "grading": "nbformat",
+    "grading": "jinja2",
     "fast": "numba",
     "genomics": "cyvcf2",
     "distributed": "distributed",

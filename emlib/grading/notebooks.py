@@ -36,6 +36,17 @@ def read_cells(path: str | Path) -> list[str]:
     BadNotebook
         If it cannot be read as one.
     """
+    return cells_of(read_raw(path), Path(path).name)
+
+
+def read_raw(path: str | Path) -> bytes:
+    """The bytes of a file that should be a notebook; as `read_cells` reads them.
+
+    Raises
+    ------
+    BadNotebook
+        If it is a link, no file, or larger than a notebook may be.
+    """
     name = Path(path).name
     try:
         place = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -48,7 +59,7 @@ def read_cells(path: str | Path) -> list[str]:
         os.close(place)
         raise BadNotebook(f"{_safe(name)} is not a file")
     with os.fdopen(place, "rb") as file:
-        return cells_of(file.read(MOST_BYTES + 1), name)
+        return file.read(MOST_BYTES + 1)
 
 
 def cells_of(raw: bytes, name: str = "the notebook") -> list[str]:

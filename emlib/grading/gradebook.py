@@ -1,0 +1,258 @@
+"""From results to marks: attempts, lateness, the roster; one line for every student, with a reason where there is none.
+
+A result says what a notebook is worth; the rules of the course say what of it counts. So rules may be changed, and days
+be given, without grading anything again.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import __version__
+from ..course.contract import Exercise
+from .classroom import place_of
+from .mark import MALFUNCTION
+from .policy import Policy
+from .record import ExerciseRecord, Record, from_json, to_json, write_whole
+from .roster import Roster, missing
+
+SCHEMA = "emlib.grading.marks"
+VERSION = 1
+NOTHING = "no submission"
+
+
+@dataclass(frozen=True)
+class ExerciseMark:
+    """What one exercise of one student counts.
+
+    Attributes
+    ----------
+    topic : str
+        The exercise.
+    points, earned : int
+        What it is worth, and what the attempt that counts has earned.
+    percent_off : float
+        For lateness.
+    counted : float
+        What is left, to two decimals.
+    attempt, attempts : int
+        Which attempt counts, of how many.
+    file, result : str
+        Where it came from, and the file of its result.
+    said, doubt : str
+        About its time: for everybody, and for the instructor.
+    """
+
+    topic: str
+    points: int
+    earned: int = 0
+    percent_off: float = 0.0
+    counted: float = 0.0
+    attempt: int = 0
+    attempts: int = 0
+    file: str = ""
+    result: str = ""
+    said: str = ""
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class StudentMark:
+    """One student: a mark, and why not more.
+
+    Attributes
+    ----------
+    student, name : str
+        As in `Record`.
+    known : bool
+        Whether the roster, if there is one, has them.
+    exercises : tuple of ExerciseMark
+        Every exercise of the run.
+    reasons : tuple of str
+        What could not be graded, and why; what was not handed in.
+    doubts : tuple of str
+        For the instructor to look into.
+    """
+
+    student: str
+    name: str
+    known: bool
+    exercises: tuple[ExerciseMark, ...]
+    reasons: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> float:
+        """The mark."""
+        return round(sum(one.counted for one in self.exercises), 2)
+
+    @property
+    def points(self) -> int:
+        """What could be had."""
+        return sum(one.points for one in self.exercises)
+
+    @property
+    def handed_in(self) -> bool:
+        """Whether there was any file."""
+        return NOTHING not in self.reasons
+
+
+@dataclass(frozen=True)
+class Marks:
+    """All of a run.
+
+    Attributes
+    ----------
+    made_at, emlib, sandbox : str
+        When, and by what.
+    topics : tuple of str
+        The exercises, in order.
+    students : tuple of StudentMark
+        In the order of the roster, then those it does not have.
+    refused : tuple of str
+        Files that were not taken for submissions, each with the reason.
+    """
+
+    made_at: str
+    emlib: str
+    sandbox: str
+    topics: tuple[str, ...]
+    students: tuple[StudentMark, ...]
+    refused: tuple[str, ...] = ()
+    schema: str = SCHEMA
+    version: int = VERSION
+
+
+@dataclass
+class _Pile:
+    """What one student has handed in."""
+
+    name: str
+    known: bool
+    records: list[Record] = field(default_factory=list)
+
+
+def marks_of(
+    records: Iterable[Record],
+    exercises: Sequence[Exercise],
+    policy: Policy,
+    roster: Roster | None,
+    *,
+    refused: Iterable[str] = (),
+    sandbox: str = "",
+    now: datetime.datetime | None = None,
+) -> Marks:
+    """The marks of a class."""
+    piles = {student.id: _Pile(student.name, True) for student in roster.students} if roster else {}
+    for record in records:
+        pile = piles.setdefault(record.student, _Pile(record.name, roster is None))
+        pile.records.append(record)
+    present = [who for who, pile in piles.items() if pile.records]
+    absent = {student.id for student in missing(roster, present)} if roster else set()
+    students = tuple(
+        StudentMark(who, pile.name, pile.known, _nothing(exercises), (NOTHING,))
+        if who in absent
+        else _student(who, pile, exercises, policy, now)
+        for who, pile in piles.items()
+    )
+    made = (now or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds")
+    topics = tuple(one.topic for one in exercises)
+    return Marks(made, __version__, sandbox, topics, students, tuple(refused))
+
+
+def write_marks(marks: Marks, path: Path) -> None:
+    """Keep them, for `--diff`."""
+    write_whole(path, to_json(marks))
+
+
+def read_marks(path: Path) -> Marks:
+    """Read them again.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    try:
+        return from_json(Marks, path.read_text(encoding="utf-8"), SCHEMA, VERSION)
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path.parent} is no folder that emlib grade has written: there is no {path.name} in it"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} holds no marks of emlib grade: {error}") from None
+
+
+# ---------------------------------------------------------------- one student
+def _nothing(exercises: Sequence[Exercise]) -> tuple[ExerciseMark, ...]:
+    return tuple(ExerciseMark(one.topic, one.points, said=NOTHING) for one in exercises)
+
+
+def _student(
+    who: str, pile: _Pile, exercises: Sequence[Exercise], policy: Policy, now: datetime.datetime | None
+) -> StudentMark:
+    records = sorted(pile.records, key=_turn)
+    marks = tuple(_exercise(who, one, records, policy, now) for one in exercises)
+    reasons = [record.reason for record in records if record.status != "graded"]
+    doubts = [f"{mark.topic}: {mark.doubt}" for mark in marks if mark.doubt]
+    doubts += [record.reason for record in records if record.status == "failed"]
+    doubts += sorted({f"{said}" for record in records for said in _malfunctions(record)})
+    if not pile.known:
+        doubts.append("the roster has nobody of that name")
+    return StudentMark(who, pile.name, pile.known, marks, tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys(doubts)))
+
+
+def _turn(record: Record) -> tuple[int, float, str]:
+    """In which order attempts were made: as the platform counts them, else by their times, else by their names."""
+    when = datetime.datetime.fromisoformat(record.handed_in).timestamp() if record.handed_in else 0.0
+    return record.attempt, when, record.file
+
+
+def _malfunctions(record: Record) -> list[str]:
+    return [
+        f"{function.id}: {check.problem}"
+        for one in record.exercises
+        for function in one.functions
+        for check in function.checks[:1]
+        if check.problem.startswith(MALFUNCTION)
+    ]
+
+
+def _exercise(
+    who: str, one: Exercise, records: Sequence[Record], policy: Policy, now: datetime.datetime | None
+) -> ExerciseMark:
+    """The attempt that counts."""
+    attempts = [(record, part) for record in records for part in record.exercises if part.topic == one.topic]
+    looked_at = [_mark(who, record, part, policy, now) for record, part in attempts[: policy.most_attempts]]
+    if not looked_at:
+        return ExerciseMark(one.topic, one.points, said="not handed in")
+    if policy.count == "best":
+        number = max(range(len(looked_at)), key=lambda i: (looked_at[i].counted, i))
+    else:
+        number = 0 if policy.count == "first" else len(looked_at) - 1
+    chosen = looked_at[number]
+    return ExerciseMark(
+        **{**vars(chosen), "points": one.points, "attempt": number + 1, "attempts": len(attempts)},
+    )
+
+
+def _mark(
+    who: str, record: Record, part: ExerciseRecord, policy: Policy, now: datetime.datetime | None
+) -> ExerciseMark:
+    when = datetime.datetime.fromisoformat(record.handed_in) if record.handed_in else None
+    late = policy.lateness(part.topic, who, when, record.said_late, now)
+    counted = round(part.earned * (1 - late.percent / 100), 2)
+    return ExerciseMark(
+        part.topic,
+        part.points,
+        part.earned,
+        late.percent,
+        counted,
+        file=record.file,
+        result=place_of(Path(), record).name,
+        said=late.said,
+        doubt=late.doubt,
+    )

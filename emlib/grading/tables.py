@@ -1,0 +1,67 @@
+"""Marks as tables: one for spreadsheets, one for Canvas, and a log of everything for the instructor."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .gradebook import Marks
+from .record import Record, write_whole
+from .roster import Roster
+from .wording import in_a_table
+
+CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Section")
+
+
+def write_grades(marks: Marks, path: Path) -> None:
+    """``grades.csv``: a line for each student."""
+    headings = ["student", "name", "mark", "of", "status", *marks.topics]
+    headings += [f"{topic}: {what}" for topic in marks.topics for what in ("earned", "percent off", "attempt", "file")]
+    rows = []
+    for student in marks.students:
+        status = "; ".join(student.reasons) or "graded"
+        row: list[Any] = [student.student, student.name, student.counted, student.points, status]
+        row += [one.counted for one in student.exercises]
+        for one in student.exercises:
+            row += [one.earned, one.percent_off, one.attempt or "", one.file]
+        rows.append(row)
+    # Spreadsheets take a file without this mark for something else than UTF-8.
+    write_whole(path, "\ufeff" + _csv([headings, *rows]))
+
+
+def write_canvas(marks: Marks, roster: Roster, assignment: str, path: Path) -> None:
+    """The gradebook of Canvas with one column of marks, to be imported there.
+
+    Canvas finds students by its own columns, so they are given back as they came. Students whose notebook has no mark
+    yet are left empty, which changes nothing there; those without a submission get 0.
+    """
+    by_id = {student.student: student for student in marks.students}
+    columns = [heading for name in CANVAS for heading in roster.headings if heading.casefold() == name.casefold()]
+    out_of = sum(one.points for one in marks.students[0].exercises) if marks.students else 0
+    possible = ["    Points Possible" if column.casefold() == "student" else "" for column in columns]
+    rows: list[Sequence[Any]] = [[*columns, assignment], [*possible, out_of]]
+    for student in roster.students:
+        mark = by_id[student.id]
+        ungraded = mark.handed_in and not any(one.result for one in mark.exercises)
+        rows.append([*(student.line[column] for column in columns), "" if ungraded else mark.counted])
+    write_whole(path, _csv(rows))
+
+
+def write_log(marks: Marks, records: Iterable[Record], path: Path) -> None:
+    """``log.jsonl``: every result and every mark as a line of JSON, with everything. For the instructor only."""
+    lines = [json.dumps({"what": "result", **dataclasses.asdict(record)}) for record in records]
+    lines += [json.dumps({"what": "mark", **dataclasses.asdict(one), "counted": one.counted}) for one in marks.students]
+    lines += [json.dumps({"what": "refused", "said": said}) for said in marks.refused]
+    write_whole(path, "\n".join(lines) + "\n")
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerows([in_a_table(entry) for entry in row] for row in rows)
+    return file.getvalue()
