@@ -15,6 +15,17 @@ def test_doctor(capsys):
     assert out.startswith(f"emlib {emlib.__version__}, Python 3.")
     assert "numpy: " in out
     assert all(f"[{extra}]" in out for extra in doctor.EXTRAS)
+    assert "sandbox: " in out
+
+
+def test_doctor_tells_when_a_sandbox_does_not_hold(capsys, monkeypatch):
+    from emlib.grading import sandbox, selftest
+
+    monkeypatch.setattr(selftest, "self_test", lambda held: [sandbox.Finding("the home folder", False, "was read.")])
+    if any(not finding.good for finding in sandbox.probe()[:4]):
+        pytest.skip("there is no sandbox on this machine")
+    assert cli.main(["doctor"]) == 1
+    assert "IT DOES NOT HOLD: the home folder: was read." in capsys.readouterr().out
 
 
 def test_doctor_finds_what_is_missing(capsys, monkeypatch):

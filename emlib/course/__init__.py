@@ -14,6 +14,7 @@ needs; nothing here reaches for a network, a thread or a file outside the packag
 
 from __future__ import annotations
 
+from .desk import case as case
 from .desk import check as check
 from .desk import goal as goal
 from .desk import hint as hint
@@ -22,4 +23,4 @@ from .library import find as find
 from .library import load as load
 from .library import topics as topics
 
-__all__ = ["check", "find", "goal", "hint", "load", "score", "topics"]
+__all__ = ["case", "check", "find", "goal", "hint", "load", "score", "topics"]

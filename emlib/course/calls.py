@@ -107,8 +107,8 @@ def outcome_of(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Outco
             kind, problem = "foreign", f"returned {error}"
         except _Unfit as error:
             kind, problem = "raised", str(error)
-        except NotImplementedError:
-            kind, problem = "unwritten", "is not written yet"
+        except NotImplementedError as error:
+            kind, problem = _unwritten(function, error)
         except KeyboardInterrupt:
             kind, problem = "interrupted", "was stopped before it returned"
         except BaseException as error:
@@ -123,6 +123,14 @@ def outcome_of(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Outco
         seconds=time.perf_counter() - started,
         changed=tuple(name for name in given if not _same(given[name], kept[name])),
     )
+
+
+def _unwritten(function: Callable[..., Any], error: NotImplementedError) -> tuple[Kind, str]:
+    """A stub raises its own name; another name is that of a function which this one calls."""
+    name = str(error)[:80]
+    if name.isidentifier() and name != getattr(function, "__name__", name):
+        return "raised", f"calls {name}, which is not written yet"
+    return "unwritten", "is not written yet"
 
 
 class _Unfit(TypeError):

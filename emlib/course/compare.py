@@ -187,8 +187,6 @@ def _other_shape(name: str, got: np.ndarray, wanted: np.ndarray, shape: str) -> 
         return f"{said}: did you transpose?"
     if got.size == wanted.size and wanted.ndim != got.ndim:
         return f"{said}: the numbers may be there, an axis is too many or too few"
-    if got.ndim < wanted.ndim and not set(got.shape) - set(wanted.shape):
-        return f"{said}: was one axis too many summed over?"
     return said
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .calls import in_this_process, outcome_of
+from .calls import arrive, in_this_process, outcome_of
 from .contract import Function
 from .evaluate import Report, evaluate
 from .library import find, load
@@ -83,10 +83,34 @@ def check(id: str, function: Callable[..., Any], *, seed: int = 0) -> Verdict:
       This is a known slip: exp underflows to 0 below about -745 and overflows above 709, and then
       the logarithm has nothing left to work on. Take the largest entry of each row out before exp,
       and add it back after log.
-      hint("mixtures.log_sum_exp") gives a hint.
+      hint("mixtures.log_sum_exp") gives a hint, case("mixtures.log_sum_exp", "far below zero") the inputs.
     """
     task = find(id)
     return Verdict(evaluate(task, in_this_process({task.name: function}), seed))
+
+
+def case(id: str, name: str, *, seed: int = 0) -> dict[str, Any]:
+    """The inputs of a case that a check has named, to try them yourself.
+
+    Returns
+    -------
+    dict
+        By the name of the argument: ``m_step(**case("mixtures.m_step", "whole numbers"))``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such function or case.
+
+    Examples
+    --------
+    >>> case("mixtures.log_sum_exp", "large")["a"].shape
+    (4, 2)
+    """
+    cases = find(id).inputs(seed)
+    if name not in cases:
+        raise ValueError(f"there is no case {name!r} of {id}; there are {', '.join(map(repr, cases))}")
+    return {argument: arrive(value) for argument, value in cases[name].items()}
 
 
 def hint(id: str, number: int | None = None) -> Note:
@@ -145,7 +169,18 @@ def goal(id: str, function: Callable[..., Any] | None = None) -> Note:
     lines += [line(name, value) for name, value in inputs.items()]
     chance = any(isinstance(value, Seed) for value in inputs.values())
     lines += ["may return, by chance," if chance else "should return", *map(line, task.returns, parts)]
+    if function is not None:
+        lines += _yours(task, inputs, function)
     return Sheet("\n".join(lines))
+
+
+def _yours(task: Function, inputs: dict[str, Any], function: Callable[..., Any]) -> list[str]:
+    outcome = outcome_of(function, inputs)
+    if outcome.kind != "returned":
+        return [f"yours {outcome.problem}"]
+    many = isinstance(outcome.value, list | tuple) and len(outcome.value) == len(task.returns) > 1
+    names = task.returns if many else [" and ".join(task.returns)]
+    return ["yours returns", *map(line, names, outcome.value if many else [outcome.value])]
 
 
 class Sheet(Note):

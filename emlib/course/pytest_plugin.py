@@ -27,6 +27,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--exercise-seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With a submission, its functions are all that is tested."""
+    if config.getoption("--submission") is not None:
+        others = [item for item in items if "submitted" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
 TASKS = pytest.StashKey[list[tuple[Function, Call]]]()
 
 

@@ -24,7 +24,7 @@ def as_text(report: Report) -> str:
       ✗ a mean (0 of 2)
           mean is not right
           case 'few': mean should be 1, is 2
-      hint("t.f") gives a hint.
+      hint("t.f") gives a hint, case("t.f", "few") the inputs.
     """
     if report.unwritten:
         return f"{report.id}: {_unwritten(report)}"
@@ -41,7 +41,7 @@ def as_text(report: Report) -> str:
     if report.detail:
         lines += [textwrap.indent(_last(report.detail), "    ")]
     if not report.passed:
-        lines.append(f'  hint("{report.id}") gives a hint.')
+        lines.append(f"  {_next(report)}")
     return "\n".join(lines)
 
 
@@ -60,7 +60,7 @@ def as_html(report: Report) -> str:
     if report.detail:
         parts.append(f"<pre>{html.escape(_last(report.detail))}</pre>")
     if not report.passed:
-        parts.append(f"<p><code>hint({html.escape(repr(report.id))})</code> gives a hint.</p>")
+        parts.append(f"<p>{html.escape(_next(report))}</p>")
     return _box("".join(parts), colour, report)
 
 
@@ -68,6 +68,12 @@ def headline(report: Report) -> str:
     """How many points of how many."""
     of = f"{report.earned} of {report.points} points"
     return f"{report.id}: all {report.points} points" if report.passed else f"{report.id}: {of}"
+
+
+def _next(report: Report) -> str:
+    """What to do now."""
+    failed = next(result.case for result in report.results if not result.passed)
+    return f'hint("{report.id}") gives a hint, case("{report.id}", "{failed}") the inputs.'
 
 
 def _unwritten(report: Report) -> str:

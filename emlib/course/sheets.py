@@ -14,13 +14,11 @@ from typing import Any
 from .contract import Exercise, Function
 from .exercises import TOPICS
 
-OURS = "import emlib\nfrom emlib.course import check, goal, hint, score"
+OURS = "import emlib\nfrom emlib.course import case, check, goal, hint, score"
 MANUAL = (
-    "Write each function in place of its line with `raise`, run the cell, and run the check below it. "
-    '`hint("{first}")` in a cell '
-    "of your own gives a hint, and each further call the next one. What a right answer looks like is shown before each "
-    "stub; "
-    'once yours is written, `goal("{first}", {name})` shows both.'
+    "Write each function in place of its line with `raise`, run the cell, and run the check below it. What a right answer "
+    'looks like is shown before each stub; once yours is written, `goal("{first}", {name})` shows both. In a cell of '
+    'your own, `hint("{first}")` gives a hint, and each further call the next one.'
 )
 
 

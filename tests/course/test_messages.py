@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emlib.course import check, find, goal, hint, load, score
+from emlib.course import case, check, find, goal, hint, load, score
 from emlib.course.calls import in_this_process, outcome_of
 from emlib.course.contract import Exercise
 from emlib.course.evaluate import evaluate
@@ -21,7 +21,7 @@ def first_problem(answer):
     ("answer", "said"),
     [
         (lambda a: SHARES.reference(a).T, "expected shape (n, K) = (7, 3), got (3, 7): did you transpose?"),
-        (lambda a: SHARES.reference(a)[:, 0], "expected shape (n, K) = (7, 3), got (7,): was one axis too many"),
+        (lambda a: SHARES.reference(a)[:, 0], "expected shape (n, K) = (7, 3), got (7,)"),
         (lambda a: SHARES.reference(a)[..., None], "an axis is too many or too few"),
         (lambda a: None, "responsibilities is None: did you forget return?"),
         (lambda a: [[1, 2], [3]], "a list with rows of different lengths"),
@@ -52,6 +52,37 @@ def test_recursion_is_a_sentence():
 def test_two_mistakes_at_once_are_both_named():
     report = check("mixtures.responsibilities", lambda a: np.exp(a) / np.exp(a).sum(axis=0)).report
     assert report.slips == ("over_the_points", "zero_by_zero")
+
+
+def test_a_slip_that_explains_only_some_of_the_failures_is_not_named():
+    report = check("mixtures.responsibilities", lambda a: 0.9 * np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)).report
+    assert not report.passed
+    assert report.slips == ()
+
+
+def test_a_function_that_needs_another_one_says_which():
+    def total(a):
+        raise NotImplementedError("log_joint")  # the stub of another function does
+
+    assert first_problem(total) == "your function calls log_joint, which is not written yet"
+
+
+def test_cases_can_be_had_to_try_them():
+    inputs = case("mixtures.responsibilities", "far from all")
+    assert SHARES.reference(**inputs).shape == (6, 3)
+    assert isinstance(case("gibbs.draw_labels", "no doubt")["rng"], np.random.Generator)
+    with pytest.raises(ValueError, match="there is no case 'far'"):
+        case("mixtures.responsibilities", "far")
+    assert 'case("mixtures.responsibilities", "ordinary")' in repr(check("mixtures.responsibilities", lambda a: a))
+
+
+def test_goal_shows_yours_in_numbers():
+    said = goal("mixtures.log_sum_exp", lambda a: a.max(axis=1)).text
+    assert "should return\n  total = [0.69315, -999.59]" in said
+    assert said.endswith("yours returns\n  total = [0, -1000]")
+    assert goal("mixtures.log_sum_exp", lambda a: 1 / 0).text.endswith(
+        "yours raised ZeroDivisionError: division by zero"
+    )
 
 
 def test_changed_input_is_said_whatever_is_returned():

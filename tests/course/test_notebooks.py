@@ -39,7 +39,16 @@ def test_a_check_needs_numpy_and_no_models():
 
 
 def run_pytest(*arguments):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/exercises/test_submission.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/exercises/test_submission.py",
+        "tests/test_cli.py",
+    ]
     done = subprocess.run([*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
