@@ -16,9 +16,9 @@ from .exercises import TOPICS
 
 OURS = "import emlib\nfrom emlib.course import case, check, goal, hint, score"
 MANUAL = (
-    "Write each function in place of its line with `raise`, run the cell, and run the check below it. What a right answer "
-    'looks like is shown before each stub; once yours is written, `goal("{first}", {name})` shows both. In a cell of '
-    'your own, `hint("{first}")` gives a hint, and each further call the next one.'
+    "Write each function in place of its line with `raise`, run the cell, and run the check below it. What a right "
+    'answer looks like is shown before each stub; once yours is written, `goal("{first}", {name})` shows both. In a '
+    'cell of your own, `hint("{first}")` gives a hint, and each further call the next one.'
 )
 
 

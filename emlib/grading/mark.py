@@ -28,7 +28,7 @@ from .sandbox import Limits, NoSandbox, choose
 from .secret import fingerprint, seed_of
 
 JUDGES = (calls, compare, contract, evaluate, values)  # a change of theirs may change a mark
-CLAIM = re.compile(r"\b(?:check|score|goal|hint)\(\s*[\"'](\w+)[.\"']")
+CLAIM = re.compile(r"\b(?:check|score|goal|hint|case)\(\s*[\"'](\w+)[.\"']")
 
 
 class Opened(Protocol):

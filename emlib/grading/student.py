@@ -1,6 +1,6 @@
 """What a student's code finds around it: the standard library, NumPy, SciPy, Matplotlib, and a small `emlib`.
 
-The small `emlib` is a folder made for the occasion: the data sets, `check`, `hint`, `goal` and `score` that do
+The small `emlib` is a folder made for the occasion: the data sets, `check`, `hint`, `goal`, `case` and `score` that do
 nothing, and the few modules that the worker itself consists of. It has no models, no exercises and no references, so
 there is nothing to be found.
 """
@@ -33,6 +33,10 @@ def check(*ignored, **also_ignored):
 
 
 goal = hint = score = check
+
+
+def case(*ignored, **also_ignored):
+    return {}
 '''
 TOP = '''"""The part of emlib that exists while a notebook is graded: the data."""
 

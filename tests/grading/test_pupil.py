@@ -335,7 +335,7 @@ def test_what_only_jupyter_understands_is_left_out():
 def test_the_small_emlib_has_the_data_and_nothing_else(sandbox):
     cell = """
 import emlib
-from emlib.course import check, goal, hint
+from emlib.course import case, check, goal, hint, score
 from emlib.data import old_faithful
 
 def rows():
