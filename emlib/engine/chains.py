@@ -8,9 +8,9 @@ begin. Probabilities of a start and of transitions complete them. What can be as
 `draw`        a path drawn from its posterior (forward filtering, backward sampling)
 
 Sums are scaled, not taken in logarithms (eqs. 8.10 to 8.12): each row of densities is divided by its largest, each
-filtered vector by its sum, and the log-likelihood is the sum of these logarithms. Where a path that is 1e250 times less probable than all
-others at some time turns out to be the only one, a double cannot hold it: those chains, and only those, are done again
-in logarithms.
+filtered vector by its sum, and the log-likelihood is the sum of these logarithms. Where a path that is 1e250 times less
+probable than all others at some time turns out to be the only one, a double cannot hold it: those chains, and only
+those, are done again in logarithms.
 
 The loops over time exist twice, compiled (`engine.compiled`, if numba is there) and in NumPy (`engine.lockstep`); the
 tests hold them equal. With ``EMLIB_NUMBA=0`` in the environment NumPy is used in any case.

@@ -135,8 +135,7 @@ class HiddenMarkov:
     # ------------------------------------------------------------------ E and M
 
     def e_step(self, data: Any, params: MarkovParams, latent: Latent = SOFT) -> tuple[MarkovStats, float]:
-        """Posterior states (eq. 8.5) and transitions (eq. 8.8) of every sequence, summed into statistics; the
-        log-likelihood (eq. 8.2).
+        """Posterior states (eq. 8.5) and transitions (eq. 8.8), summed into statistics; the log-likelihood (eq. 8.2).
 
         Paths stand where labels stand in `engine.latent`: soft, tempered, the best path of all (``HARD``: Viterbi
         training, which is not EM), or one drawn.
