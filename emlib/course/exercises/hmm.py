@@ -1,4 +1,4 @@
-"""Exercise of the chapter on hidden Markov models: forward, backward, expected transitions, Baum-Welch, Viterbi."""
+"""Exercise of the chapter on hidden Markov models: forward, backward, expected moves, Baum-Welch, Viterbi."""
 
 import numpy as np
 
@@ -13,25 +13,25 @@ exercise = Exercise(
     objectives=[
         "say how probable one hidden path is, and add up all of them without listing any;",
         "survive thousands of steps, each of which makes the numbers smaller;",
-        "write the E-step of a sequence: posteriors of the states, and expected transitions;",
+        "write the E-step of a sequence: responsibilities of the states, and expected moves;",
         "do one iteration of Baum–Welch on several sequences, and tell it from Viterbi training;",
         "find the most probable path, and tell it from the row of most probable states.",
     ],
     intro="""
         A chain of hidden states, each of which lets one observation be seen: a dealer who swaps dice, a genome with
-        two compositions, a planet with quiet and restless years. `emlib` fitted them all in the chapter. Here you write
+        two compositions, a planet with calm and busy years. `emlib` fitted them all in the chapter. Here you write
         its E-step and its M-step, in seven functions.
 
         The model has `K` states. `startprob` (K,) says where the chain begins, $\\pi_k$, and row $j$ of `transmat`
         (K, K) says where state $j$ goes next: $A_{jk}$ is the probability of going **from $j$ to $k$**. What a state
         shows may be anything, faces of a die or counts or intensities. So most functions do not see the observations
-        $x_1, \\dots, x_n$ at all, only `log_density` (n, K), with $\\log p(x_t \\mid z_t = k)$ in row $t$ and column
+        $x_1, \\dots, x_n$ at all, only `log_density` (n, K), with $\\log p(x_i \\mid \\theta_k)$ in row $i$ and column
         $k$. States are numbered from 0 in the code.
         """,
     setup="""
         # The casino: state 0 is the fair die, state 1 the loaded one. Face 5 is a six.
         startprob = np.array([0.5, 0.5])
-        transmat = np.array([[0.95, 0.05], [0.10, 0.90]])
+        transmat = np.array([[0.9, 0.1], [0.1, 0.9]])
         emissionprob = np.array([[1 / 6] * 6, [0.1] * 5 + [0.5]])
 
         # Major earthquakes of the world in each year from 1900 to 2006.
@@ -39,18 +39,19 @@ exercise = Exercise(
         """,
     outro="""
         Let `baum_welch_step` climb on the casino: throw the dice a few thousand times with a generator of your own,
-        begin with dice that are only a little different, and call it some hundred times. Does the log-likelihood ever
-        fall? How far is the loaded die that you end with from the one in the first cell? Then put the counts along
-        the path of `viterbi` in place of the expected ones, and watch the same log-likelihood: nothing promises any
-        longer that it will rise.
+        begin with dice that are only a little different, and call it a hundred times or more. Does the log-likelihood
+        ever fall? How far is the loaded die that you end with from the one in the first cell? Then put the counts
+        along the path of `viterbi` in place of the expected ones, and watch the same log-likelihood: nothing promises
+        any longer that it will rise.
 
-        And begin once with two equal dice and equal rows of transitions. Chapter 6 knows what happens.
+        And begin once with two equal dice and equal rows of transitions. Nothing moves apart; chapter 6 explains what
+        kind of place that is.
         """,
 )
 
-# The casino of Durbin, Eddy, Krogh & Mitchison: a fair die (0) and a loaded one (1).
+# The casino of the chapter: a fair die (0) and a loaded one (1).
 START = np.array([0.5, 0.5])
-MOVES = np.array([[0.95, 0.05], [0.10, 0.90]])
+MOVES = np.array([[0.9, 0.1], [0.1, 0.9]])
 FACES = np.array([[1 / 6] * 6, [0.1] * 5 + [0.5]])
 SIX = 5
 
@@ -97,7 +98,7 @@ def _one_way(rng):
 
 
 def _earthquakes():
-    """Log densities (107, 2) of the yearly counts: a quiet state and a restless one, near the best fit of both."""
+    """Log densities (107, 2) of the yearly counts: a calm state and a busy one, near the best fit of both."""
     from scipy.stats import poisson
 
     from ... import data
@@ -111,21 +112,28 @@ def _earthquakes():
 
 # ---------------------------------------------------------------- recursions, as the slips vary them
 def _forward(startprob, transmat, log_density):
-    """Log of the forward probabilities; a vector is divided by its largest before its exponential is taken."""
-    rows = [np.log(startprob) + log_density[0]]
-    for d in log_density[1:]:
-        top = rows[-1].max()
-        rows.append(top + np.log(np.exp(rows[-1] - top) @ transmat) + d)
-    return np.array(rows)
+    """Log of the forward probabilities, by scaling: quick, since the slips are run whenever an answer is wrong."""
+    top = log_density.max(axis=1)
+    rows, scales, row = [], [], startprob
+    for i, density in enumerate(np.exp(log_density - top[:, None])):
+        row = row @ transmat * density if i else row * density
+        scales.append(row.sum())
+        row = row / scales[-1]
+        rows.append(row)
+    return np.log(np.array(rows)) + np.cumsum(np.log(scales) + top)[:, None]
 
 
 def _backward(transmat, log_density):
-    rows = [np.zeros(log_density.shape[1])]
-    for d in log_density[:0:-1]:
-        ahead = d + rows[-1]
-        top = ahead.max()
-        rows.append(top + np.log(transmat @ np.exp(ahead - top)))
-    return np.array(rows[::-1])
+    top = log_density.max(axis=1)
+    row = np.ones(log_density.shape[1])
+    rows, scales = [row], [1.0]
+    for density in np.exp(log_density - top[:, None])[:0:-1]:
+        row = transmat @ (density * row)
+        scales.append(row.sum())
+        row = row / scales[-1]
+        rows.append(row)
+    logs = np.log(scales) + np.concatenate([[0.0], top[:0:-1]])
+    return (np.log(np.array(rows)) + np.cumsum(logs)[:, None])[::-1]
 
 
 def _total(rows):
@@ -134,7 +142,7 @@ def _total(rows):
     return top + np.log(np.exp(rows - top[..., None]).sum(axis=-1))
 
 
-def _gamma(startprob, transmat, log_density):
+def _responsibilities(startprob, transmat, log_density):
     both = _forward(startprob, transmat, log_density) + _backward(transmat, log_density)
     return np.exp(both - _total(both)[:, None])
 
@@ -194,12 +202,13 @@ def _counted(path, K):
         **One path.** Suppose that the states were known, $z_1, \\dots, z_n$. Then the probability of the path together
         with what was seen is a product with two factors a step, one for getting there and one for what is shown there:
 
-        $$p(x, z) = \\pi_{z_1}\\, p(x_1 \\mid z_1) \\prod_{t=2}^n A_{z_{t-1} z_t}\\, p(x_t \\mid z_t).$$
+        $$p(x, z) = \\pi_{z_1}\\, p(x_1 \\mid \\theta_{z_1})
+          \\prod_{i=2}^n A_{z_{i-1} z_i}\\, p(x_i \\mid \\theta_{z_i}).$$
 
-        The casino shows six, six, one. If the first two throws came from the loaded die and the third from the fair
-        one, this is ½ · ½ for the first, 0.9 · ½ for the second and 0.1 · ⅙ for the third: 0.001875. Return the
-        logarithm. A path may be thousands of steps long, and a path that uses a forbidden step has the logarithm of
-        zero, `-inf`.
+        The casino of the chapter shows six, six, two. If the first two throws came from the loaded die and the third
+        from the fair one (LLF in its table of paths), this is ½ · ½ for the first, 0.9 · ½ for the second and 0.1 · ⅙
+        for the third: 0.001875. Return the logarithm. A path may be thousands of steps long, and one with a forbidden
+        move has the logarithm of zero, `-inf`.
         """,
     hints=[
         "There are three sums of logarithms: one start, n - 1 transitions, n densities.",
@@ -226,7 +235,7 @@ def log_joint_of_path(path, startprob, transmat, log_density):
     transmat : array (K, K)
         Row j holds the probabilities of going from j to each state; they may be 0.
     log_density : array (n, K)
-        Log density of observation t in state k.
+        Log density of observation i in state k.
 
     Returns
     -------
@@ -241,7 +250,7 @@ def log_joint_of_path(path, startprob, transmat, log_density):
 
 @log_joint_of_path.example
 def _():
-    throws = np.array([SIX, SIX, 0])
+    throws = np.array([SIX, SIX, 1])
     return {
         "path": np.array([1, 1, 0]),
         "startprob": START,
@@ -279,7 +288,7 @@ log_joint_of_path.check(
 
 
 @log_joint_of_path.slip(
-    "This multiplies first and takes the logarithm afterwards. After some hundred steps the product is smaller than "
+    "This multiplies first and takes the logarithm afterwards. After a few hundred steps the product is smaller than "
     "anything that the computer can hold, and log(0) is -inf. Add logarithms instead."
 )
 def product_first(path, startprob, transmat, log_density):
@@ -320,8 +329,8 @@ def start_forgotten(path, startprob, transmat, log_density):
 
 
 @log_joint_of_path.slip(
-    "This is the probability of the path alone. Each state also shows an observation: add log_density[t, path[t]] for "
-    "every t."
+    "This is the probability of the path alone. Each state also shows an observation: add log_density[i, path[i]] for "
+    "every i."
 )
 def path_alone(path, startprob, transmat, log_density):
     return _joint(path, startprob, transmat, np.zeros_like(log_density))
@@ -338,8 +347,8 @@ def last_step_forgotten(path, startprob, transmat, log_density):
 @log_joint_of_path.also
 def step_by_step(path, startprob, transmat, log_density):
     total, before = 0.0, None
-    for t, state in enumerate(path):
-        total += np.log(startprob[state] if before is None else transmat[before, state]) + log_density[t, state]
+    for i, state in enumerate(path):
+        total += np.log(startprob[state] if before is None else transmat[before, state]) + log_density[i, state]
         before = state
     return total
 
@@ -348,33 +357,33 @@ def step_by_step(path, startprob, transmat, log_density):
 @exercise.function(
     returns={"log_alpha": "(n, K)", "log_likelihood": "()"},
     story="""
-        **All paths, from the left.** How probable is what has been seen up to $t$, with the chain now in state $k$?
-        Call it $\\alpha_t(k) = p(x_1, \\dots, x_t, z_t = k)$. Every path into $k$ comes from some state $j$ one step
+        **All paths, from the left.** How probable is what has been seen up to $i$, with the chain now in state $k$?
+        Call it $\\alpha_{ik} = p(x_1, \\dots, x_i, z_i = k)$. Every path into $k$ comes from some state $j$ one step
         earlier, and all paths that end in $j$ have been added up already:
 
-        $$\\alpha_1(k) = \\pi_k\\, p(x_1 \\mid k), \\qquad
-          \\alpha_t(k) = \\Bigl[\\sum_j \\alpha_{t-1}(j)\\, A_{jk}\\Bigr]\\, p(x_t \\mid k), \\qquad
-          p(x) = \\sum_k \\alpha_n(k).$$
+        $$\\alpha_{1k} = \\pi_k\\, p(x_1 \\mid \\theta_k), \\qquad
+          \\alpha_{ik} = \\Bigl(\\sum_j \\alpha_{i-1,j}\\, A_{jk}\\Bigr)\\, p(x_i \\mid \\theta_k), \\qquad
+          p(x) = \\sum_k \\alpha_{nk}.$$
 
-        Return the logarithms. Each throw of a die makes the numbers almost six times smaller: the picture shows
-        $\\log \\alpha$ of a thousand throws, and the line below which `np.exp` gives zero. It is crossed after 425
-        throws. The chapter divides by a scale at each step and adds up the logarithms of the scales; you may do
-        that, or stay in logarithms and add with log-sum-exp as in chapter 2. NumPy has it built in:
-        `np.logaddexp.reduce(a, axis=0)`.
+        Return the logarithms. Each throw of a die makes the numbers more than five times smaller: the picture shows
+        $\\log \\alpha$ of a thousand throws, and the line below which `np.exp` gives zero. It is crossed after 439
+        throws. The chapter divides by a factor $c_i$ at each step and adds up the logarithms of these factors. You may
+        do that and put them back in at the end, or stay in logarithms throughout and add with log-sum-exp as in
+        chapter 2. NumPy has it built in: `np.logaddexp.reduce(a, axis=0)`.
         """,
     hints=[
-        "For one step, the terms of the sum are log_alpha[t - 1][:, None] + np.log(transmat): a table with j down the "
+        "For one step, the terms of the sum are log_alpha[i - 1][:, None] + np.log(transmat): a table with j down the "
         "rows and k across. Which axis is summed over?",
         "Over j, the rows, axis 0. np.logaddexp.reduce(table, axis=0) is the log of the sum of exponentials of each "
         "column, and it does not mind -inf.",
-        "log_alpha = np.zeros((n, K)); log_alpha[0] = np.log(startprob) + log_density[0]; then for t in range(1, n): "
-        "log_alpha[t] = np.logaddexp.reduce(log_alpha[t - 1][:, None] + np.log(transmat), axis=0) + log_density[t]. "
+        "log_alpha = np.zeros((n, K)); log_alpha[0] = np.log(startprob) + log_density[0]; then for i in range(1, n): "
+        "log_alpha[i] = np.logaddexp.reduce(log_alpha[i - 1][:, None] + np.log(transmat), axis=0) + log_density[i]. "
         "The log-likelihood is np.logaddexp.reduce(log_alpha[-1]).",
     ],
     after="""
-        The number of paths doubles with every throw and the work does not, because what matters about the past is
-        only the state in which it ended. That is the Markov property, earning its living. A program that scales keeps
-        $\\alpha_t(k) / \\sum_j \\alpha_t(j)$, the probability of the state given what has been seen *so far*. It is
+        The number of paths doubles with every throw, and the work grows by one step, because all that matters about
+        the past is the state in which it ended: the Markov property. A program that scales keeps
+        $\\alpha_{ik} / \\sum_j \\alpha_{ij}$, the probability of the state given what has been seen *so far*. It is
         faster than logarithms, since each step is one product of a vector and a matrix, and it is what `emlib` does.
         """,
 )
@@ -388,12 +397,12 @@ def forward(startprob, transmat, log_density):
     transmat : array (K, K)
         Row j holds the probabilities of going from j to each state; they may be 0.
     log_density : array (n, K)
-        Log density of observation t in state k.
+        Log density of observation i in state k.
 
     Returns
     -------
     log_alpha : array (n, K)
-        log p(x_1, ..., x_t, z_t = k); minus infinity where the state cannot be reached.
+        log p(x_1, ..., x_i, z_i = k); minus infinity where the state cannot be reached.
     log_likelihood : float
         log p(x_1, ..., x_n).
     """
@@ -401,9 +410,9 @@ def forward(startprob, transmat, log_density):
     log_transmat = np.log(transmat)
     log_alpha = np.zeros((n, K))
     log_alpha[0] = np.log(startprob) + log_density[0]
-    for t in range(1, n):
-        arriving = log_alpha[t - 1][:, None] + log_transmat
-        log_alpha[t] = np.logaddexp.reduce(arriving, axis=0) + log_density[t]
+    for i in range(1, n):
+        arriving = log_alpha[i - 1][:, None] + log_transmat
+        log_alpha[i] = np.logaddexp.reduce(arriving, axis=0) + log_density[i]
     return log_alpha, np.logaddexp.reduce(log_alpha[-1])
 
 
@@ -414,14 +423,14 @@ def _():
 
 
 @forward.draws(
-    """Log alpha of the two dice against the throw, from 0 to 1000. Both fall from 0 to -1740, close together
-    and almost along a straight line. A dashed line at -745, below which exp gives zero, is crossed near throw 425."""
+    """Log alpha of the two dice against the throw, from 0 to 1000. Both fall from 0 to -1690, close together
+    and almost along a straight line. A dashed line at -745, below which exp gives zero, is crossed near throw 440."""
 )
 def _falling(ax, answer, startprob, transmat, log_density):
     from ...view import style
 
-    for k, name in enumerate(["fair", "loaded"]):
-        ax.plot(np.asarray(answer[0])[:, k], "-", lw=1.2, color=style.COLORS[k], label=name)
+    for k, (name, width) in enumerate([("fair", 4), ("loaded", 1.2)]):  # nearly the same: the thin one lies on top
+        ax.plot(np.asarray(answer[0])[:, k], "-", lw=width, color=style.COLORS[k], label=name)
     ax.axhline(-745, ls="--", lw=1, color="0.4")
     ax.text(len(log_density), -745, "exp gives 0 below", ha="right", va="bottom", color="0.3")
     ax.set(xlabel="throw", ylabel="log alpha")
@@ -460,7 +469,7 @@ def _with_total(log_alpha):
 
 @forward.slip(
     "The recursion is right, but on probabilities themselves. They shrink with every step and underflow to 0 after "
-    "some hundred. Carry logarithms, or divide each row by its sum and add up the logarithms of the sums."
+    "a few hundred. Carry logarithms, or divide each row by its sum and add up the logarithms of the sums."
 )
 def underflow(startprob, transmat, log_density):
     density = np.exp(log_density)
@@ -477,8 +486,8 @@ def underflow(startprob, transmat, log_density):
 def density_underflows(startprob, transmat, log_density):
     density = np.exp(log_density)
     filtered, logs = [startprob * density[0]], []
-    for t in range(len(density)):
-        row = filtered[-1] @ transmat * density[t] if t else filtered.pop()
+    for i in range(len(density)):
+        row = filtered[-1] @ transmat * density[i] if i else filtered.pop()
         logs.append(np.log(row.sum()))
         filtered.append(row / row.sum())
     return np.log(np.array(filtered)) + np.cumsum(logs)[:, None], sum(logs)
@@ -549,55 +558,50 @@ def small_for_zero(startprob, transmat, log_density):
 def whole_numbers(startprob, transmat, log_density):
     log_alpha = np.zeros_like(log_density)
     log_alpha[0] = np.log(startprob) + log_density[0]
-    for t in range(1, len(log_alpha)):
-        top = log_alpha[t - 1].max()
-        log_alpha[t] = top + np.log(np.exp(log_alpha[t - 1] - top) @ transmat) + log_density[t]
+    for i in range(1, len(log_alpha)):
+        top = log_alpha[i - 1].max()
+        log_alpha[i] = top + np.log(np.exp(log_alpha[i - 1] - top) @ transmat) + log_density[i]
     return _with_total(log_alpha)
 
 
 @forward.also
 def scaled(startprob, transmat, log_density):
-    top = log_density.max(axis=1, keepdims=True)
-    density = np.exp(log_density - top)
-    row, logs, rows = startprob, [], []
-    for t, d in enumerate(density):
-        row = (row @ transmat if t else row) * d
-        logs.append(np.log(row.sum()) + top[t, 0])
-        row = row / row.sum()
-        rows.append(row)
-    return np.log(np.array(rows)) + np.cumsum(logs)[:, None], sum(logs)
+    return _with_total(_forward(startprob, transmat, log_density))
 
 
 @forward.also
 def largest_taken_out(startprob, transmat, log_density):
-    log_alpha, total = _with_total(_forward(startprob, transmat, log_density))
-    return log_alpha.tolist(), float(total)
+    """Logarithms, with the largest of a row taken out before exp."""
+    rows = [np.log(startprob) + log_density[0]]
+    for d in log_density[1:]:
+        top = rows[-1].max()
+        rows.append(top + np.log(np.exp(rows[-1] - top) @ transmat) + d)
+    return np.array(rows).tolist(), float(_total(rows[-1]))
 
 
 # ---------------------------------------------------------------- 3
 @exercise.function(
     returns={"log_beta": "(n, K)"},
     story="""
-        **All paths, from the right.** Now the other half: given that the chain is in state $j$ at $t$, how probable
-        is everything still to come, $\\beta_t(j) = p(x_{t+1}, \\dots, x_n \\mid z_t = j)$? It goes somewhere, shows
+        **All paths, from the right.** Now the other half: given that the chain is in state $j$ at $i$, how probable
+        is everything still to come, $\\beta_{ij} = p(x_{i+1}, \\dots, x_n \\mid z_i = j)$? It goes somewhere, shows
         something there, and the rest has been added up already:
 
-        $$\\beta_n(j) = 1, \\qquad \\beta_t(j) = \\sum_k A_{jk}\\, p(x_{t+1} \\mid k)\\, \\beta_{t+1}(k).$$
+        $$\\beta_{nj} = 1, \\qquad \\beta_{ij} = \\sum_k A_{jk}\\, p(x_{i+1} \\mid \\theta_k)\\, \\beta_{i+1,k}.$$
 
-        After the last observation nothing is to come, and nothing comes with probability one. Return logarithms
-        again.
+        After the last observation there is nothing to come, which is certain. Return logarithms again.
         """,
     hints=[
-        "Fill log_beta from its last row, which is zeros, up to its first: for t in range(n - 2, -1, -1).",
-        "What lies ahead, if the next state is k, is log_density[t + 1] + log_beta[t + 1]: K numbers, one for each k. "
+        "Fill log_beta from its last row, which is zeros, up to its first: for i in range(n - 2, -1, -1).",
+        "What lies ahead, if the next state is k, is log_density[i + 1] + log_beta[i + 1]: K numbers, one for each k. "
         "It is added to the columns of np.log(transmat).",
-        "log_beta[t] = np.logaddexp.reduce(np.log(transmat) + log_density[t + 1] + log_beta[t + 1], axis=1). Here the "
+        "log_beta[i] = np.logaddexp.reduce(np.log(transmat) + log_density[i + 1] + log_beta[i + 1], axis=1). Here the "
         "sum runs over the columns, the states to which one goes.",
     ],
     after="""
-        A check that needs no reference: $\\sum_k \\pi_k\\, p(x_1 \\mid k)\\, \\beta_1(k)$ is $p(x)$ again, this time
-        from the other end. And $\\sum_k \\alpha_t(k) \\beta_t(k)$ is $p(x)$ at *every* $t$. An index that is off by one
-        breaks this at once.
+        A check that needs no reference: $\\sum_k \\pi_k\\, p(x_1 \\mid \\theta_k)\\, \\beta_{1k}$ is $p(x)$ again, this
+        time from the other end. And $\\sum_k \\alpha_{ik} \\beta_{ik}$ is $p(x)$ at *every* $i$. An index that is off
+        by one breaks this at once.
         """,
 )
 def backward(transmat, log_density):
@@ -608,18 +612,18 @@ def backward(transmat, log_density):
     transmat : array (K, K)
         Row j holds the probabilities of going from j to each state; they may be 0.
     log_density : array (n, K)
-        Log density of observation t in state k.
+        Log density of observation i in state k.
 
     Returns
     -------
     log_beta : array (n, K)
-        log p(x_{t+1}, ..., x_n | z_t = j); zeros in the last row.
+        log p(x_{i+1}, ..., x_n | z_i = j); zeros in the last row.
     """
     log_transmat = np.log(transmat)
     log_beta = np.zeros(log_density.shape)
-    for t in range(len(log_density) - 2, -1, -1):
-        ahead = log_density[t + 1] + log_beta[t + 1]
-        log_beta[t] = np.logaddexp.reduce(log_transmat + ahead, axis=1)
+    for i in range(len(log_density) - 2, -1, -1):
+        ahead = log_density[i + 1] + log_beta[i + 1]
+        log_beta[i] = np.logaddexp.reduce(log_transmat + ahead, axis=1)
     return log_beta
 
 
@@ -652,23 +656,23 @@ backward.check("no way back, and a single step", points=1, on=("states without r
 
 @backward.slip(
     "The observations are missing. Then nothing can be improbable, every row of transmat sums to one, and so log_beta "
-    "is zero: multiply by the density of the observation at t + 1."
+    "is zero: multiply by the density of the observation at i + 1."
 )
 def observations_forgotten(transmat, log_density):
     return np.zeros(log_density.shape)
 
 
 @backward.slip(
-    "Row t contains the observation at t already, and the last row that of the last. Beta is about what comes after t; "
-    "alpha has x_t, and in their product it would count twice."
+    "Row i contains the observation at i already, and the last row that of the last. Beta is about what comes after i; "
+    "alpha has x_i, and in their product it would count twice."
 )
 def own_observation(transmat, log_density):
     return _backward(transmat, log_density) + log_density
 
 
 @backward.slip(
-    "The density is that of observation t. It is the next observation, at t + 1, that the next state shows: "
-    "log_density[t + 1]."
+    "The density is that of observation i. It is the next observation, at i + 1, that the next state shows: "
+    "log_density[i + 1]."
 )
 def density_of_this_step(transmat, log_density):
     return _backward(transmat, np.concatenate([log_density[:1], log_density[:-1]]))
@@ -683,7 +687,7 @@ def along_the_columns(transmat, log_density):
 
 
 @backward.slip(
-    "On probabilities themselves this underflows to 0 after some hundred steps, and the logarithm of that is -inf. "
+    "On probabilities themselves this underflows to 0 after a few hundred steps, and the logarithm of that is -inf. "
     "Carry logarithms."
 )
 def underflow_backwards(transmat, log_density):
@@ -716,7 +720,7 @@ def last_row_first(transmat, log_density):
 
 
 @backward.also
-def largest_taken_out_backwards(transmat, log_density):
+def scaled_backwards(transmat, log_density):
     return np.asfortranarray(_backward(transmat, log_density))
 
 
@@ -724,8 +728,8 @@ def largest_taken_out_backwards(transmat, log_density):
 def state_by_state(transmat, log_density):
     n, K = log_density.shape
     rows = [[0.0] * K]
-    for t in range(n - 1, 0, -1):
-        ahead = [log_density[t, k] + rows[0][k] for k in range(K)]
+    for i in range(n - 1, 0, -1):
+        ahead = [log_density[i, k] + rows[0][k] for k in range(K)]
         top = max(ahead)
         rows.insert(0, [top + np.log(sum(transmat[j, k] * np.exp(ahead[k] - top) for k in range(K))) for j in range(K)])
     return rows
@@ -743,31 +747,31 @@ def _rows_sum_to_one(answer, inputs):
 
 
 @exercise.function(
-    returns={"gamma": "(n, K)"},
+    returns={"responsibilities": "(n, K)"},
     story="""
         **The E-step, first half.** Past and future together say where the chain was:
 
-        $$\\gamma_t(k) = P(z_t = k \\mid x_1, \\dots, x_n) = \\frac{\\alpha_t(k)\\, \\beta_t(k)}{p(x)} .$$
+        $$r_{ik} = P(z_i = k \\mid x_1, \\dots, x_n) = \\frac{\\alpha_{ik}\\, \\beta_{ik}}{p(x)} .$$
 
-        These are the responsibilities of a mixture in which the labels remember. The picture shows them for the
-        earthquakes: one state with 15.4 major earthquakes a year, and one with 26.0. The 23 of 1923 are nearer to
-        26, and yet that year is restless with probability .06 only, for the years around it speak too. The 34 of 1957
-        are too many for that: .94.
+        These are the responsibilities of a mixture whose labels remember (other books call them $\\gamma$). The picture
+        shows them for the earthquakes: a calm state with 15.4 major earthquakes a year and a busy one with 26.0. The 23
+        of 1923 are nearer to 26, and yet that year is busy with probability .06 only, for the years around it speak
+        too. The 34 of 1957 are too many for that: .94.
         """,
     hints=[
         "You have both factors in logarithms, and the logarithm of the divisor is what forward returns second.",
-        "Subtract before you take the exponential: exp(log_alpha + log_beta) alone is zero after some hundred steps.",
+        "Subtract before you take the exponential: exp(log_alpha + log_beta) alone is zero after a few hundred steps.",
         "log_alpha, log_likelihood = forward(startprob, transmat, log_density), then return np.exp(log_alpha + "
         "backward(transmat, log_density) - log_likelihood).",
     ],
     after="""
-        If all rows of `transmat` were equal, `beta` would be the same for all states, and gamma would be the
+        If all rows of `transmat` were equal, `beta` would be the same for all states, and these would be the
         responsibilities of chapter 2 with that row as weights. Nothing in the E-step is new except that the sum over
         the hidden data runs over paths.
         """,
     compare=close(rule=_rows_sum_to_one),
 )
-def posteriors(startprob, transmat, log_density):
+def responsibilities(startprob, transmat, log_density):
     """Probability of each state at each step, given all observations.
 
     Parameters
@@ -777,34 +781,34 @@ def posteriors(startprob, transmat, log_density):
     transmat : array (K, K)
         Row j holds the probabilities of going from j to each state; they may be 0.
     log_density : array (n, K)
-        Log density of observation t in state k.
+        Log density of observation i in state k.
 
     Returns
     -------
-    gamma : array (n, K)
-        P(z_t = k | x_1, ..., x_n). Each row sums to one.
+    responsibilities : array (n, K)
+        P(z_i = k | x_1, ..., x_n). Each row sums to one.
     """
     log_alpha, log_likelihood = forward(startprob, transmat, log_density)
     return np.exp(log_alpha + backward(transmat, log_density) - log_likelihood)
 
 
-posteriors.example(_earthquakes)
+responsibilities.example(_earthquakes)
 
 
-@posteriors.draws(
-    """Probability of the restless state in each year from 1900 to 2006. It is near one from 1905 to 1916, from 1935 to
+@responsibilities.draws(
+    """Probability of the busy state in each year from 1900 to 2006. It is near one from 1905 to 1916, from 1935 to
     1950, in the single year 1957, and from 1968 to 1971; about one half from 1973 to 1976; and low elsewhere."""
 )
-def _restless(ax, answer, startprob, transmat, log_density):
+def _busy_years(ax, answer, startprob, transmat, log_density):
     from ...view import style
 
     years = 1900 + np.arange(len(log_density))
     ax.fill_between(years, np.asarray(answer)[:, 1], step="mid", color=style.COLORS[1], alpha=0.35, lw=0)
     ax.step(years, np.asarray(answer)[:, 1], where="mid", color=style.COLORS[1], lw=1.2)
-    ax.set(xlabel="year", ylabel="P(restless | all years)", ylim=(0, 1.02), xlim=(1900, 2006))
+    ax.set(xlabel="year", ylabel="P(busy | all years)", ylim=(0, 1.02), xlim=(1900, 2006))
 
 
-@posteriors.cases
+@responsibilities.cases
 def _(rng):
     return {
         "three states": _case(rng, 14, 3),
@@ -815,13 +819,13 @@ def _(rng):
     }
 
 
-posteriors.check("three states", points=2, on=("three states", "a single step"))
-posteriors.check("as many steps as states: rows, not columns", points=1, on="as many steps as states")
-posteriors.check("six hundred steps", points=1, on="six hundred steps")
-posteriors.check("probabilities of zero", points=1, on="states without return")
+responsibilities.check("three states", points=2, on=("three states", "a single step"))
+responsibilities.check("as many steps as states: rows, not columns", points=1, on="as many steps as states")
+responsibilities.check("six hundred steps", points=1, on="six hundred steps")
+responsibilities.check("probabilities of zero", points=1, on="states without return")
 
 
-@posteriors.slip(
+@responsibilities.slip(
     "These rows come from the forward pass alone: they know the past, not what follows. Multiply by beta, the future, "
     "before you make the rows sum to one."
 )
@@ -830,7 +834,7 @@ def past_alone(startprob, transmat, log_density):
     return np.exp(log_alpha - _total(log_alpha)[:, None])
 
 
-@posteriors.slip(
+@responsibilities.slip(
     "These rows come from the backward pass alone: they know the future, and neither the past nor the present. "
     "Multiply by alpha."
 )
@@ -839,15 +843,15 @@ def future_alone(startprob, transmat, log_density):
     return np.exp(log_beta - _total(log_beta)[:, None])
 
 
-@posteriors.slip(
-    "Gamma is not normalised: alpha times beta is the probability of the state *and* of all observations. Divide by "
+@responsibilities.slip(
+    "This is not normalised: alpha times beta is the probability of the state *and* of all observations. Divide by "
     "p(x), that is, subtract the log-likelihood before exp."
 )
 def unnormalised(startprob, transmat, log_density):
     return np.exp(_forward(startprob, transmat, log_density) + _backward(transmat, log_density))
 
 
-@posteriors.slip(
+@responsibilities.slip(
     "The normalisation is right, but it comes too late: exp(log_alpha + log_beta) underflows to 0 in all states of a "
     "long sequence, and 0/0 is nan. Subtract the log-likelihood first, then take exp."
 )
@@ -856,25 +860,25 @@ def normalised_too_late(startprob, transmat, log_density):
     return both / both.sum(axis=1, keepdims=True)
 
 
-@posteriors.slip(
+@responsibilities.slip(
     "The columns sum to one, not the rows. At each time the chain is somewhere: the states share each step among them."
 )
 def over_the_steps(startprob, transmat, log_density):
     both = _forward(startprob, transmat, log_density) + _backward(transmat, log_density)
-    gamma = np.exp(both - both.max())
-    return gamma / gamma.sum(axis=0)
+    r = np.exp(both - both.max())
+    return r / r.sum(axis=0)
 
 
-@posteriors.slip(
-    "The density of each observation counts twice, once in alpha and once more. Alpha has x_t, beta begins with "
-    "x_{t+1}: their product is complete."
+@responsibilities.slip(
+    "The density of each observation counts twice, once in alpha and once more. Alpha has x_i, beta begins with "
+    "x_{i+1}: their product is complete."
 )
 def density_twice(startprob, transmat, log_density):
     both = _forward(startprob, transmat, log_density) + _backward(transmat, log_density) + log_density
     return np.exp(both - _total(both)[:, None])
 
 
-@posteriors.slip(
+@responsibilities.slip(
     "Zeros and ones: this is the most probable path, as if it had been seen. The E-step keeps the doubt. With the "
     "best path in its place the method is Viterbi training, not EM."
 )
@@ -882,7 +886,7 @@ def whole_path(startprob, transmat, log_density):
     return np.eye(len(startprob))[_viterbi(startprob, transmat, log_density)[0]]
 
 
-@posteriors.slip(
+@responsibilities.slip(
     "These are the responsibilities of a mixture with startprob as its weights: each observation on its own. The "
     "neighbours reach it through transmat, by the forward and the backward pass."
 )
@@ -891,22 +895,22 @@ def without_neighbours(startprob, transmat, log_density):
     return np.exp(both - _total(both)[:, None])
 
 
-@posteriors.also
+@responsibilities.also
 def row_by_row(startprob, transmat, log_density):
-    return _gamma(startprob, transmat, log_density).tolist()
+    return _responsibilities(startprob, transmat, log_density).tolist()
 
 
-@posteriors.also
+@responsibilities.also
 def smoothed_backwards(startprob, transmat, log_density):
     """From filtered probabilities back, without beta."""
     log_alpha = _forward(startprob, transmat, log_density)
     filtered = np.exp(log_alpha - _total(log_alpha)[:, None])
-    gamma = [filtered[-1]]
+    r = [filtered[-1]]
     for row in filtered[-2::-1]:
         ahead = row @ transmat
-        ratio = np.divide(gamma[0], ahead, out=np.zeros_like(ahead), where=ahead > 0)
-        gamma.insert(0, row * (transmat @ ratio))
-    return np.array(gamma)
+        ratio = np.divide(r[0], ahead, out=np.zeros_like(ahead), where=ahead > 0)
+        r.insert(0, row * (transmat @ ratio))
+    return np.array(r)
 
 
 # ---------------------------------------------------------------- 5
@@ -918,34 +922,35 @@ def _moves_add_up(answer, inputs):
 
 
 @exercise.function(
-    returns={"xi": "(K, K)"},
+    returns={"moves": "(K, K)"},
     story="""
         **The E-step, second half.** The M-step for `transmat` needs counts: how often did the chain go from $j$ to $k$?
         The path is hidden, so these are expected counts, the probability of the step at each time, added up:
 
-        $$\\xi_{jk} = \\sum_{t=1}^{n-1} P(z_t = j,\\, z_{t+1} = k \\mid x)
-          = \\sum_{t=1}^{n-1} \\frac{\\alpha_t(j)\\, A_{jk}\\, p(x_{t+1} \\mid k)\\, \\beta_{t+1}(k)}{p(x)} .$$
+        $$N_{jk} = \\sum_{i=1}^{n-1} \\xi_{ijk}, \\qquad
+          \\xi_{ijk} = P(z_i = j,\\, z_{i+1} = k \\mid x)
+          = \\frac{\\alpha_{ij}\\, A_{jk}\\, p(x_{i+1} \\mid \\theta_k)\\, \\beta_{i+1,k}}{p(x)} .$$
 
-        Read it from left to right: everything up to $t$ ends in $j$, one step to $k$, what $k$ shows, and the rest.
+        Read it from left to right: everything up to $i$ ends in $j$, one step to $k$, what $k$ shows, and the rest.
         The 107 years of the earthquakes have 106 steps from one year to the next, so the four counts of the example add
         up to 106.
         """,
     hints=[
-        "For one t it is a table (K, K): log_alpha[t][:, None] + np.log(transmat) + (log_density[t + 1] + "
-        "log_beta[t + 1]), minus the log-likelihood. j down the rows, k across.",
-        "Take exp of each of these tables, then add them up: t runs from 0 to n - 2 in Python.",
+        "For one i it is a table (K, K): log_alpha[i][:, None] + np.log(transmat) + (log_density[i + 1] + "
+        "log_beta[i + 1]), minus the log-likelihood. j down the rows, k across.",
+        "Take exp of each of these tables, then add them up: i runs from 0 to n - 2 in Python.",
         "All at once: np.exp(log_alpha[:-1, :, None] + np.log(transmat) + (log_density + log_beta)[1:, None, :] - "
         "log_likelihood).sum(axis=0).",
     ],
     after="""
-        Row $j$ of $\\xi$ sums to $\\sum_{t<n} \\gamma_t(j)$, the expected number of times that the chain *left* $j$:
-        the last step is not among them. So the new row of `transmat` is the row of $\\xi$ divided by its own sum.
+        Row $j$ of $N$ sums to $\\sum_{i<n} r_{ij}$, the expected number of times that the chain *left* $j$:
+        the last step is not among them. So the new row of `transmat` is the row of $N$ divided by its own sum.
         Dividing by the expected number of all visits, the last one included, gives rows that sum to less than one,
         and on many short sequences much less.
         """,
     compare=close(rule=_moves_add_up),
 )
-def expected_transitions(startprob, transmat, log_density):
+def expected_moves(startprob, transmat, log_density):
     """Expected number of transitions between states, given all observations.
 
     Parameters
@@ -955,11 +960,11 @@ def expected_transitions(startprob, transmat, log_density):
     transmat : array (K, K)
         Row j holds the probabilities of going from j to each state; they may be 0.
     log_density : array (n, K)
-        Log density of observation t in state k.
+        Log density of observation i in state k.
 
     Returns
     -------
-    xi : array (K, K)
+    moves : array (K, K)
         Expected number of steps from j (row) to k (column); n - 1 in all.
     """
     log_alpha, log_likelihood = forward(startprob, transmat, log_density)
@@ -968,10 +973,10 @@ def expected_transitions(startprob, transmat, log_density):
     return np.exp(log_xi - log_likelihood).sum(axis=0)
 
 
-expected_transitions.example(_earthquakes)
+expected_moves.example(_earthquakes)
 
 
-@expected_transitions.cases
+@expected_moves.cases
 def _(rng):
     return {
         "three states": _case(rng, 14, 3),
@@ -982,14 +987,14 @@ def _(rng):
     }
 
 
-expected_transitions.check("three states, and two steps", points=3, on=("three states", "two steps"))
-expected_transitions.check("six hundred steps", points=1, on="six hundred steps")
-expected_transitions.check(
+expected_moves.check("three states, and two steps", points=3, on=("three states", "two steps"))
+expected_moves.check("six hundred steps", points=1, on="six hundred steps")
+expected_moves.check(
     "steps that are forbidden, and no step at all", points=1, on=("states without return", "a single step")
 )
 
 
-@expected_transitions.slip(
+@expected_moves.slip(
     "You counted the steps along the most probable path. One path is not all of them: the E-step adds up the "
     "probability of the step at each time, over all paths. Counts along one path make it Viterbi training."
 )
@@ -997,25 +1002,25 @@ def along_the_best_path(startprob, transmat, log_density):
     return _counted(_viterbi(startprob, transmat, log_density)[0], len(startprob))
 
 
-@expected_transitions.slip(
-    "This multiplies gamma at t by gamma at t + 1, as if the two states were independent. They are not, that is the "
-    "point of a chain: the step from j to k has its own probability, with A_jk in it."
+@expected_moves.slip(
+    "This multiplies the responsibilities at i by those at i + 1, as if the two states were independent. They are not, "
+    "that is the point of a chain: the step from j to k has its own probability, with A_jk in it."
 )
-def product_of_gammas(startprob, transmat, log_density):
-    gamma = _gamma(startprob, transmat, log_density)
-    return gamma[:-1].T @ gamma[1:]
+def product_of_responsibilities(startprob, transmat, log_density):
+    r = _responsibilities(startprob, transmat, log_density)
+    return r[:-1].T @ r[1:]
 
 
-@expected_transitions.slip(
+@expected_moves.slip(
     "The last step is counted too, though nothing follows it. Between n observations there are n - 1 transitions: the "
-    "sum over t stops one before the last."
+    "sum over i stops one before the last."
 )
 def last_step_counted(startprob, transmat, log_density):
-    gamma = _gamma(startprob, transmat, log_density)
-    return _moves(startprob, transmat, log_density) + gamma[-1][:, None] * transmat
+    r = _responsibilities(startprob, transmat, log_density)
+    return _moves(startprob, transmat, log_density) + r[-1][:, None] * transmat
 
 
-@expected_transitions.slip(
+@expected_moves.slip(
     "The table is transposed: rows are the states that are left, columns those that are entered. Put the axis of "
     "alpha first."
 )
@@ -1023,15 +1028,15 @@ def entered_by_left(startprob, transmat, log_density):
     return _moves(startprob, transmat, log_density).T
 
 
-@expected_transitions.slip(
-    "The density of the observation at t + 1 is missing. It is in neither factor: alpha ends with x_t and beta begins "
-    "with x_{t+2}."
+@expected_moves.slip(
+    "The density of the observation at i + 1 is missing. It is in neither factor: alpha ends with x_i and beta begins "
+    "with x_{i+2}."
 )
 def density_between_forgotten(startprob, transmat, log_density):
     return np.exp(_log_xi(startprob, transmat, log_density) - log_density[1:, None, :]).sum(axis=0)
 
 
-@expected_transitions.slip(
+@expected_moves.slip(
     "This is not divided by p(x). The numerator is the probability of the step *and* of all observations; subtract "
     "the log-likelihood before exp."
 )
@@ -1040,7 +1045,7 @@ def not_divided(startprob, transmat, log_density):
     return np.exp(_log_xi(startprob, transmat, log_density) + total).sum(axis=0)
 
 
-@expected_transitions.slip(
+@expected_moves.slip(
     "The rows sum to one: that is the new transmat already. Wanted are the counts, since counts of several sequences "
     "have to be added before anything is divided."
 )
@@ -1049,15 +1054,15 @@ def rows_divided(startprob, transmat, log_density):
     return xi / xi.sum(axis=1, keepdims=True)
 
 
-@expected_transitions.slip(
+@expected_moves.slip(
     "This is the mean over the steps. The counts of a longer sequence should weigh more: take the sum."
 )
 def mean_of_the_steps(startprob, transmat, log_density):
     return np.exp(_log_xi(startprob, transmat, log_density)).mean(axis=0)
 
 
-@expected_transitions.slip(
-    "The future is missing. Each step was weighed by what had been seen until then; multiply by beta at t + 1, for "
+@expected_moves.slip(
+    "The future is missing. Each step was weighed by what had been seen until then; multiply by beta at i + 1, for "
     "what came later says something about it too."
 )
 def no_future(startprob, transmat, log_density):
@@ -1066,25 +1071,25 @@ def no_future(startprob, transmat, log_density):
     return (xi / xi.sum(axis=(1, 2), keepdims=True)).sum(axis=0)
 
 
-@expected_transitions.slip(
-    "Beta is that of the state which is left, at t. The rest of the path begins where the step ends: beta at t + 1."
+@expected_moves.slip(
+    "Beta is that of the state which is left, at i. The rest of the path begins where the step ends: beta at i + 1."
 )
 def beta_of_the_state_left(startprob, transmat, log_density):
     b = _backward(transmat, log_density)
     return np.exp(_log_xi(startprob, transmat, log_density) - b[1:, None, :] + b[:-1, :, None]).sum(axis=0)
 
 
-@expected_transitions.also
+@expected_moves.also
 def step_after_step(startprob, transmat, log_density):
     a, b = _forward(startprob, transmat, log_density), _backward(transmat, log_density)
     total = _total(a[-1])
     xi = np.zeros_like(transmat)
-    for t in range(len(a) - 1):
-        xi += np.exp(a[t][:, None] + np.log(transmat) + log_density[t + 1] + b[t + 1] - total)
+    for i in range(len(a) - 1):
+        xi += np.exp(a[i][:, None] + np.log(transmat) + log_density[i + 1] + b[i + 1] - total)
     return xi
 
 
-@expected_transitions.also
+@expected_moves.also
 def each_table_divided(startprob, transmat, log_density):
     log_xi = _log_xi(startprob, transmat, log_density)
     if not len(log_xi):
@@ -1116,12 +1121,13 @@ def _distributions(answer, inputs):
     },
     story="""
         **One iteration of Baum–Welch.** What is seen are symbols now, the numbers 0 to M − 1, and state $k$ shows
-        symbol $m$ with probability `emissionprob[k, m]`. There are several sequences, one after the other in `symbols`;
-        `lengths` says how many symbols each has. No transition leads from the end of one to the beginning of the next.
+        (*emits*) symbol $m$ with probability `emissionprob[k, m]`. There are several sequences, one after the other in
+        `symbols`; `lengths` says how many symbols each has. No move leads from the end of one to the beginning of the
+        next.
 
-        **E:** for each sequence compute $\\gamma$ and $\\xi$, and add up over the sequences the first states
-        $\\gamma_1(k)$, the transitions $\\xi_{jk}$, and how often each state is expected to have shown each symbol,
-        $\\sum_{t:\\, x_t = m} \\gamma_t(k)$. **M:** divide each of these counts so that it sums to one where a
+        **E:** for each sequence compute responsibilities and expected moves, and add up over the sequences the first
+        states $r_{1k}$, the moves $N_{jk}$, and how often each state is expected to have shown each symbol,
+        $\\sum_{i:\\, x_i = m} r_{ik}$. **M:** divide each of these counts so that it sums to one where a
         distribution should. It is "heads divided by flips" once more, three times.
 
         Return the log-likelihood of the parameters that came in, as the E-step finds it. In the example the casino was
@@ -1132,12 +1138,12 @@ def _distributions(answer, inputs):
         "is its log_density (n, K), and the four functions above do the rest.",
         "Begin with three tables of zeros, of the shapes of the parameters, and add to them in the loop. Divide after "
         "the loop, once.",
-        "Counts of symbols: for m in range(M): shown[:, m] += gamma[x == m].sum(axis=0).",
+        "Counts of symbols: for m in range(M): shown[:, m] += r[x == m].sum(axis=0).",
         "After the loop: first / first.sum(), moves / moves.sum(axis=1, keepdims=True), shown / shown.sum(axis=1, "
         "keepdims=True), and the sum of the log-likelihoods.",
     ],
     after="""
-        The statistics add, and so do those of sequences on different computers. An average of the estimates of each
+        Counts add, whether the sequences lie on one computer or on several. An average of the estimates of each
         sequence is something else: it gives five throws the same say as five hundred. Dividing by the rows' own sums
         is the whole M-step, and it is exact, so the log-likelihood cannot fall. Counts along one best path climb
         something else, the probability of that path.
@@ -1169,11 +1175,11 @@ def baum_welch_step(symbols, lengths, startprob, transmat, emissionprob):
     log_likelihood = 0.0
     for x in np.split(symbols, np.cumsum(lengths)[:-1]):
         log_density = np.log(emissionprob)[:, x].T
-        gamma = posteriors(startprob, transmat, log_density)
-        first += gamma[0]
-        moves += expected_transitions(startprob, transmat, log_density)
+        r = responsibilities(startprob, transmat, log_density)
+        first += r[0]
+        moves += expected_moves(startprob, transmat, log_density)
         for m in range(emissionprob.shape[1]):
-            shown[:, m] += gamma[x == m].sum(axis=0)
+            shown[:, m] += r[x == m].sum(axis=0)
         log_likelihood += forward(startprob, transmat, log_density)[1]
     return (
         first / first.sum(),
@@ -1197,8 +1203,8 @@ def _():
 
 
 @baum_welch_step.draws(
-    """Probabilities of the six faces in two states after one iteration, with marks at the start. A six has .24 in state
-    0 and .37 in state 1, up from .17 and .25; the other faces have .14 to .17 in state 0 and .12 to .14 in state 1."""
+    """Probabilities of the six faces in two states after one iteration, with marks at the start. A six has .26 in state
+    0 and .39 in state 1, up from .17 and .25; the other faces have .14 to .16 in state 0 and .11 to .13 in state 1."""
 )
 def _dice(ax, answer, symbols, lengths, startprob, transmat, emissionprob):
     from ...view import style
@@ -1248,15 +1254,15 @@ baum_welch_step.check("many short sequences", points=1, on="short ones, even sin
 baum_welch_step.check("a symbol that never occurs", points=1, on="a symbol that never occurs")
 
 
-def _statistics(symbols, lengths, startprob, transmat, emissionprob, posterior=_gamma, moving=_moves):
+def _statistics(symbols, lengths, startprob, transmat, emissionprob, posterior=_responsibilities, moving=_moves):
     """First states, moves, symbols shown, visits at all times, and log-likelihood, of each sequence."""
     stats = []
     for x in np.split(symbols, np.cumsum(lengths)[:-1]):
         log_density = np.log(emissionprob)[:, x].T
-        gamma = posterior(startprob, transmat, log_density)
-        shown = np.stack([gamma[x == m].sum(axis=0) for m in range(emissionprob.shape[1])], axis=1)
+        r = posterior(startprob, transmat, log_density)
+        shown = np.stack([r[x == m].sum(axis=0) for m in range(emissionprob.shape[1])], axis=1)
         total = _total(_forward(startprob, transmat, log_density)[-1])
-        stats.append((gamma[0], moving(startprob, transmat, log_density), shown, gamma.sum(axis=0), total))
+        stats.append((r[0], moving(startprob, transmat, log_density), shown, r.sum(axis=0), total))
     return stats
 
 
@@ -1268,7 +1274,7 @@ def _divided(first, moves, shown):
     return first / first.sum(), moves / moves.sum(axis=1, keepdims=True), shown / shown.sum(axis=1, keepdims=True)
 
 
-def _hard_gamma(startprob, transmat, log_density):
+def _hard_states(startprob, transmat, log_density):
     return np.eye(len(startprob))[_viterbi(startprob, transmat, log_density)[0]]
 
 
@@ -1278,17 +1284,17 @@ def _hard_moves(startprob, transmat, log_density):
 
 @baum_welch_step.slip(
     "This is Viterbi training: the most probable path was taken for the truth and everything counted along it. "
-    "Baum–Welch is EM, and its E-step takes expected counts over all paths, gamma and xi."
+    "Baum–Welch is EM, and its E-step takes expected counts over all paths."
 )
 def viterbi_training(symbols, lengths, startprob, transmat, emissionprob):
     given = symbols, lengths, startprob, transmat, emissionprob
-    first, moves, shown, _, total = _added(_statistics(*given, posterior=_hard_gamma, moving=_hard_moves))
+    first, moves, shown, _, total = _added(_statistics(*given, posterior=_hard_states, moving=_hard_moves))
     return *_divided(first, moves, shown), total
 
 
 @baum_welch_step.slip(
-    "Start and symbols are counted with gamma, as they should be, but the transitions along the most probable path. "
-    "Take the expected transitions xi; half an E-step climbs nothing in particular."
+    "Start and symbols are counted with the responsibilities, as they should be, but the moves along the most probable "
+    "path. Take the expected moves; half an E-step climbs nothing in particular."
 )
 def moves_of_hard_paths(symbols, lengths, startprob, transmat, emissionprob):
     given = symbols, lengths, startprob, transmat, emissionprob
@@ -1318,7 +1324,7 @@ def joined(symbols, lengths, startprob, transmat, emissionprob):
 
 @baum_welch_step.slip(
     "The transitions are divided by the expected number of all visits, the last step of each sequence included. From "
-    "there no transition was made: divide each row of xi by its own sum, so that it sums to one."
+    "there no transition was made: divide each row of the moves by its own sum, so that it sums to one."
 )
 def last_visits_counted(symbols, lengths, startprob, transmat, emissionprob):
     first, moves, shown, visits, total = _added(_statistics(symbols, lengths, startprob, transmat, emissionprob))
@@ -1327,7 +1333,8 @@ def last_visits_counted(symbols, lengths, startprob, transmat, emissionprob):
 
 
 @baum_welch_step.slip(
-    "startprob is the share of each state among all steps. It is about the first step of each sequence only: gamma[0]."
+    "startprob is the share of each state among all steps. It is about the first step of each sequence only, row 0 of "
+    "its responsibilities."
 )
 def visits_for_start(symbols, lengths, startprob, transmat, emissionprob):
     _, moves, shown, visits, total = _added(_statistics(symbols, lengths, startprob, transmat, emissionprob))
@@ -1335,7 +1342,7 @@ def visits_for_start(symbols, lengths, startprob, transmat, emissionprob):
 
 
 @baum_welch_step.slip(
-    "The new startprob is that of one sequence only. Every sequence has a first state: add up gamma[0] of all of "
+    "The new startprob is that of one sequence only. Every sequence has a first state: add up row 0 of all of "
     "them, then divide by their number."
 )
 def start_of_the_last(symbols, lengths, startprob, transmat, emissionprob):
@@ -1401,9 +1408,9 @@ def counted_step_by_step(symbols, lengths, startprob, transmat, emissionprob):
         x = symbols[begin : begin + n]
         begin += n
         log_density = np.log(emissionprob[:, x]).T
-        gamma = _gamma(startprob, transmat, log_density)
-        first += gamma[0] / len(lengths)
-        np.add.at(shown.T, x, gamma)
+        r = _responsibilities(startprob, transmat, log_density)
+        first += r[0] / len(lengths)
+        np.add.at(shown.T, x, r)
         moves += _moves(startprob, transmat, log_density)
         total += _total(_forward(startprob, transmat, log_density)[-1])
     return [first, (moves.T / moves.sum(axis=1)).T, (shown.T / shown.sum(axis=1)).T, total]
@@ -1416,10 +1423,10 @@ def counted_step_by_step(symbols, lengths, startprob, transmat, emissionprob):
         **The best path.** Sometimes one path is wanted: where exactly does the genome change? Of all paths find the one
         with the largest $p(x, z)$. Viterbi's idea is the forward pass with the sum replaced by a maximum,
 
-        $$\\delta_1(k) = \\pi_k\\, p(x_1 \\mid k), \\qquad
-          \\delta_t(k) = \\max_j \\bigl[\\delta_{t-1}(j)\\, A_{jk}\\bigr]\\, p(x_t \\mid k),$$
+        $$\\delta_{1k} = \\log \\pi_k + \\log p(x_1 \\mid \\theta_k), \\qquad
+          \\delta_{ik} = \\max_j \\bigl(\\delta_{i-1,j} + \\log A_{jk}\\bigr) + \\log p(x_i \\mid \\theta_k),$$
 
-        and a note, for each $t$ and $k$, of the $j$ that won. At the end take the best last state, and follow the
+        and a note, for each $i$ and $k$, of the $j$ that won. At the end take the best last state, and follow the
         notes back. Return the path and $\\log \\max_z p(x, z)$.
 
         The example is the genome of phage lambda, cut into 485 windows of 100 bases, with the two compositions of the
@@ -1429,15 +1436,15 @@ def counted_step_by_step(symbols, lengths, startprob, transmat, emissionprob):
     hints=[
         "In logarithms there is nothing to add up and nothing underflows: products become sums, and max stays max.",
         "arriving = best[:, None] + np.log(transmat) has the origins down the rows. arriving.argmax(axis=0) is the "
-        "note, arriving.max(axis=0) + log_density[t] the new best.",
-        "Keep the notes in an array came_from (n, K). path[-1] = best.argmax(); then for t = n - 1 down to 1: "
-        "path[t - 1] = came_from[t, path[t]].",
+        "note, arriving.max(axis=0) + log_density[i] the new best.",
+        "Keep the notes in an array came_from (n, K). path[-1] = best.argmax(); then for i = n - 1 down to 1: "
+        "path[i - 1] = came_from[i, path[i]].",
     ],
     after="""
-        The most probable state at each step, `gamma.argmax(axis=1)`, is right at more steps on average. But strung
-        together these states need not be a path at all: two neighbours may be joined by a step of probability zero.
-        Which of the two is wanted depends on the question: "where was it at step 70?" or "what happened?". And
-        neither of them is the E-step.
+        The most probable state at each step, `responsibilities(...).argmax(axis=1)`, is expected to be right at more
+        steps. But strung together these states need not be a path at all: two neighbours may be joined by a move of
+        probability zero. Which of the two is wanted depends on the question: "where was it at step 70?" or "what is
+        the one most probable story?". And neither of them is the E-step.
         """,
 )
 def viterbi(startprob, transmat, log_density):
@@ -1450,7 +1457,7 @@ def viterbi(startprob, transmat, log_density):
     transmat : array (K, K)
         Row j holds the probabilities of going from j to each state; they may be 0.
     log_density : array (n, K)
-        Log density of observation t in state k.
+        Log density of observation i in state k.
 
     Returns
     -------
@@ -1463,14 +1470,14 @@ def viterbi(startprob, transmat, log_density):
     log_transmat = np.log(transmat)
     came_from = np.zeros((n, K), dtype=int)
     best = np.log(startprob) + log_density[0]
-    for t in range(1, n):
+    for i in range(1, n):
         arriving = best[:, None] + log_transmat
-        came_from[t] = arriving.argmax(axis=0)
-        best = arriving.max(axis=0) + log_density[t]
+        came_from[i] = arriving.argmax(axis=0)
+        best = arriving.max(axis=0) + log_density[i]
     path = np.zeros(n, dtype=int)
     path[-1] = best.argmax()
-    for t in range(n - 1, 0, -1):
-        path[t - 1] = came_from[t, path[t]]
+    for i in range(n - 1, 0, -1):
+        path[i - 1] = came_from[i, path[i]]
     return path, best.max()
 
 
@@ -1516,7 +1523,7 @@ def _unlike(case):
 
 
 def _most_probable_states(startprob, transmat, log_density):
-    return _gamma(startprob, transmat, log_density).argmax(axis=1)
+    return _responsibilities(startprob, transmat, log_density).argmax(axis=1)
 
 
 def _greedy_path(startprob, transmat, log_density):
@@ -1562,7 +1569,7 @@ viterbi.check("steps that are forbidden", points=1, on="states without return")
 
 
 @viterbi.slip(
-    "This is the most probable state at each step, by gamma: posterior decoding. It answers another question. Wanted "
+    "This is the most probable state at each step: posterior decoding. It answers another question. Wanted "
     "is the path that is most probable as a whole; the two differ, and the states need not even fit together."
 )
 def posterior_decoding(startprob, transmat, log_density):
@@ -1580,7 +1587,7 @@ def greedy(startprob, transmat, log_density):
 
 
 @viterbi.slip(
-    "The path takes the largest entry of each row. Row t is about the best path that *ends* at t, and these paths do "
+    "The path takes the largest entry of each row. Row i is about the best path that *ends* at i, and these paths do "
     "not lie on top of each other: note where each came from, and follow the notes back from the last."
 )
 def no_way_back(startprob, transmat, log_density):
@@ -1641,8 +1648,8 @@ def last_state_first(startprob, transmat, log_density):
 
 
 @viterbi.slip(
-    "The notes are read one step off: came_from[t, k] says where the path was at t - 1 if it is in k at t. So "
-    "path[t - 1] is came_from[t, path[t]]."
+    "The notes are read one step off: came_from[i, k] says where the path was at i - 1 if it is in k at i. So "
+    "path[i - 1] is came_from[i, path[i]]."
 )
 def notes_one_off(startprob, transmat, log_density):
     best, origins = _best(startprob, transmat, log_density)
