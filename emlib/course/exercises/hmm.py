@@ -55,6 +55,9 @@ MOVES = np.array([[0.9, 0.1], [0.1, 0.9]])
 FACES = np.array([[1 / 6] * 6, [0.1] * 5 + [0.5]])
 SIX = 5
 
+# A log probability of -3,000 is not right if it is off by 0.3, though that is one part in ten thousand.
+FINE = close(relative=1e-6)
+
 
 # ---------------------------------------------------------------- inputs
 def _throws(n, seed):
@@ -222,6 +225,7 @@ def _counted(path, K):
         there are $K^n$ paths. For two dice and 300 throws that is a number with 91 digits. The next function adds up
         all of them in 300 steps.
         """,
+    compare=FINE,
 )
 def log_joint_of_path(path, startprob, transmat, log_density):
     """Log probability of one path together with the observations.
@@ -386,6 +390,7 @@ def step_by_step(path, startprob, transmat, log_density):
         $\\alpha_{ik} / \\sum_j \\alpha_{ij}$, the probability of the state given what has been seen *so far*. It is
         faster than logarithms, since each step is one product of a vector and a matrix, and it is what `emlib` does.
         """,
+    compare=FINE,
 )
 def forward(startprob, transmat, log_density):
     """Add up all paths, from the first observation on.
@@ -517,6 +522,16 @@ def first_density_forgotten(startprob, transmat, log_density):
 
 
 @forward.slip(
+    "Only the first observation is there. At every step, after the sum over the states before, multiply by the density "
+    "of what is seen there: add log_density[i]."
+)
+def later_densities_forgotten(startprob, transmat, log_density):
+    log_density = log_density.astype(float)
+    log_density[1:] = 0
+    return _with_total(_forward(startprob, transmat, log_density))
+
+
+@forward.slip(
     "This keeps the best path into each state instead of adding up all of them: max where the sum belongs. That is "
     "Viterbi's recursion, and it comes later."
 )
@@ -603,6 +618,7 @@ def largest_taken_out(startprob, transmat, log_density):
         time from the other end. And $\\sum_k \\alpha_{ik} \\beta_{ik}$ is $p(x)$ at *every* $i$. An index that is off
         by one breaks this at once.
         """,
+    compare=FINE,
 )
 def backward(transmat, log_density):
     """Add up all paths, from the last observation back.
@@ -1446,6 +1462,7 @@ def counted_step_by_step(symbols, lengths, startprob, transmat, emissionprob):
         probability zero. Which of the two is wanted depends on the question: "where was it at step 70?" or "what is
         the one most probable story?". And neither of them is the E-step.
         """,
+    compare=FINE,
 )
 def viterbi(startprob, transmat, log_density):
     """The most probable path.
@@ -1645,6 +1662,12 @@ def start_left_out(startprob, transmat, log_density):
 def last_state_first(startprob, transmat, log_density):
     path, log_probability = _viterbi(startprob, transmat, log_density)
     return path[::-1], log_probability
+
+
+@viterbi.slip("The states of this path count from 1. In the code they count from 0, as the rows of transmat do.")
+def states_from_one(startprob, transmat, log_density):
+    path, log_probability = _viterbi(startprob, transmat, log_density)
+    return path + 1, log_probability
 
 
 @viterbi.slip(
