@@ -225,6 +225,8 @@ class Exercise:
         How long it takes.
     outro : str
         Markdown at the end: where to go from here.
+    part : str
+        The folder of the chapter in the book, next to that of the exercises; empty as long as it has no chapter.
 
     Examples
     --------
@@ -250,6 +252,7 @@ class Exercise:
         minutes: int,
         setup: str = "",
         outro: str = "",
+        part: str = "principles",
     ) -> None:
         self.topic = topic
         self.title = title
@@ -258,6 +261,7 @@ class Exercise:
         self.minutes = minutes
         self.setup = textwrap.dedent(setup).strip()
         self.outro = textwrap.dedent(outro).strip()
+        self.part = part
         self.functions: dict[str, Function] = {}
 
     @property

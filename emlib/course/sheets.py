@@ -105,8 +105,8 @@ def _intro(exercise: Exercise) -> str:
     first = next(iter(exercise.functions.values()))
     number = f"Exercise {TOPICS.index(exercise.topic) + 1}" if exercise.topic in TOPICS else "Exercise"
     chapter = (
-        f" · to [chapter {TOPICS.index(exercise.topic) + 1}](../principles/{exercise.topic}.ipynb)"
-        if exercise.topic in TOPICS
+        f" · to [chapter {TOPICS.index(exercise.topic) + 1}](../{exercise.part}/{exercise.topic}.ipynb)"
+        if exercise.topic in TOPICS and exercise.part
         else ""
     )
     objectives = "\n".join(f"- {objective}" for objective in exercise.objectives)

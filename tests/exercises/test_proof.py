@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_the_book_has_its_notebook_and_its_solutions(topic):
     remedy = "run: emlib exercises build --out book/exercises, then: make notebooks"
     assert sources(stored) == sources(notebook(exercise)), remedy
     assert (BOOK / "solutions" / f"{topic}.md").read_text(encoding="utf-8") == solutions(exercise), remedy
+
+
+@EACH_EXERCISE
+def test_links_to_its_chapter_as_soon_as_there_is_one(topic):
+    """By the number that the table of contents gives it; where this fails, the `part` of the exercise is wrong."""
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    chapters = re.findall(r"file: book/((?:principles|applications)/\w+)", toc)
+    of_topic = [(str(number), page) for number, page in enumerate(chapters, start=1) if page.endswith(f"/{topic}")]
+    intro = "".join(notebook(load(topic))["cells"][0]["source"])
+    assert re.findall(r"to \[chapter (\d+)\]\(\.\./([\w/]+)\.ipynb\)", intro) == of_topic
 
 
 @EACH_EXERCISE
