@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-RELATIVE = 1e-4  # of each number: single precision and other orders of summation pass, a forgotten factor does not
+RELATIVE = 1e-5  # of each number: single precision and other orders of summation pass, a forgotten factor does not
 OF_LARGEST = 1e-6  # of the largest number of its array: what is nearly zero may be a little off
 NOTHING = 1e-12  # what is exactly zero comes out of sums as rounding
 MOST_PERMUTED = 6  # components that are tried in every order

@@ -1,9 +1,99 @@
 """The numbers that the stories of the exercises quote, computed."""
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import digamma
+from scipy.stats import nbinom
 
-from emlib import data
+from emlib import KMeans, PoissonHMM, data
 from emlib.course import load
+
+
+def tasks(topic):
+    return load(topic).functions
+
+
+def shown(function):
+    """What the notebook shows: the result of the example."""
+    return function.expected(function.example_inputs())
+
+
+def test_minutes_of_three_digits():
+    assert {topic: load(topic).minutes for topic in ("gibbs", "hmm")} == {"gibbs": 110, "hmm": 120}
+
+
+def test_incomplete_data():
+    climb = tasks("incomplete_data")["climb"]
+    heads, flips = np.array([5, 9, 8, 4, 7]), np.full(5, 10)
+    path, _ = climb(heads, flips, np.array([0.6, 0.5]), 10)
+    np.testing.assert_array_equal(np.round(path[[1, 10]], 3), [(0.713, 0.581), (0.797, 0.520)])
+    on_the_pass, beside_it = (climb(heads, flips, np.array([0.66, b]), 60)[0][-1] for b in (0.66, 0.6600001))
+    assert np.ptp(on_the_pass) == 0
+    assert np.ptp(beside_it) > 0.2
+
+
+def test_why_it_climbs():
+    counts = data.linkage()
+    np.testing.assert_array_equal(counts, [125, 18, 20, 34])
+    path = [0.5]
+    for _ in range(40):
+        path.append(tasks("why_it_climbs")["linkage_step"](counts, path[-1])[1])
+    assert f"{path[-1]:.10f}" == "0.6268214979"
+    assert f"{tasks('why_it_climbs')['rate'](np.array(path[:9])[:, None]):.4f}" == "0.1328"
+    errors = tasks("why_it_climbs")["how_sure"](counts, path[-1])
+    assert [f"{error:.4f}" for error in errors] == ["0.0515", "0.0479"]
+
+
+def test_families():
+    with np.errstate(over="ignore"):
+        assert np.isinf(np.prod(np.arange(1.0, 171 + 1)))
+        assert np.isfinite(np.prod(np.arange(1.0, 170 + 1)))
+    N, S, log_likelihood = shown(tasks("families")["e_step"])
+    np.testing.assert_array_equal(np.round(N, 3), [173.254, 66.746])
+    np.testing.assert_array_equal(np.round(S, 3), [27.448, 58.552])
+    assert f"{log_likelihood:.2f}" == "-269.92"
+    assert f"{shown(tasks('families')['fit'])[-1][-1]:.3f}" == "-186.989"
+
+
+def test_families_further():
+    """The loop that the end of the notebook suggests, a negative binomial fitted by its hidden rates."""
+    x, mean, size = data.fetal_lamb()[:, 0], 0.36, 0.4
+    for _ in range(60):
+        rates, logs = tasks("families")["hidden_rates"](x, mean, size)
+        mean = rates.mean()
+        wanted = np.log(mean) - logs.mean()
+        size = brentq(lambda r, wanted=wanted: np.log(r) - digamma(r) - wanted, 1e-3, 1e3)
+    assert f"{nbinom.logpmf(x, size, size / (size + mean)).sum():.2f}" == "-186.63"
+
+
+def test_kmeans():
+    X = data.penguins().measurements[:, [0, 2]]
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    assert len(X) == 342
+    inertia = KMeans(3, n_init=10, random_state=0).fit(X).inertia_
+    assert f"{inertia:.3f}" == "157.815"
+
+
+def test_pitfalls():
+    assert 32.789 in data.galaxies()[:, 0].round(3)
+
+
+def test_gibbs():
+    """The walk that the end of the notebook suggests."""
+    x, prior = data.galaxies()[:, 0], {"alpha": 1.0, "m": 20.0, "s": 10.0, "a": 2.0, "b": 2.0}
+    rng, labels = np.random.default_rng(0), np.zeros(82, dtype=int)
+    weights, means, variances = (
+        np.array([0.085, 0.878, 0.037]),
+        np.array([9.71, 21.40, 33.04]),
+        np.array([0.18, 4.82, 0.85]),
+    )
+    draws = []
+    for _ in range(3000):
+        labels, weights, means, variances = tasks("gibbs")["sweep"](x, labels, weights, means, variances, prior, rng)
+        draws.append((weights, means))
+    w, mu = (np.array(kept)[None] for kept in zip(*draws, strict=True))
+    _, found = tasks("gibbs")["posterior_means"](w, mu, 500)
+    assert np.abs(found - [9.72, 21.4, 32.9]).max() < 0.1
 
 
 def test_mixtures():
@@ -29,6 +119,10 @@ def test_hmm():
 
     counts = data.earthquakes()[:, 0]
     assert (len(counts), counts[23], counts[57]) == (107, 23, 34)
+    assert [f"{rate:.1f}" for rate in PoissonHMM(2, random_state=0).fit(counts[:, None]).lambdas_[:, 0]] == [
+        "15.4",
+        "26.0",
+    ]
     busy = shown["responsibilities"][1][:, 1]
     assert [f"{busy[year]:.2f}" for year in (23, 57)] == ["0.06", "0.94"]
     high = np.isin(np.arange(1900, 2007), [*range(1905, 1917), *range(1935, 1951), 1957, *range(1968, 1972)])

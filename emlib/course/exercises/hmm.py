@@ -9,7 +9,7 @@ exercise = Exercise(
     "hmm",
     title="Hidden paths",
     minutes=120,
-    part="",  # "applications" once its chapter is there
+    part="applications",
     objectives=[
         "say how probable one hidden path is, and add up all of them without listing any;",
         "survive thousands of steps, each of which makes the numbers smaller;",
