@@ -8,6 +8,23 @@ MENDS = {
 }
 
 
+# The arrow that unfolds a chapter in the side bar is an image without a word.
+ARROW = '<summary><span class="toctree-toggle"'
+NAMED_ARROW = '<summary aria-label="show or hide what belongs to it"><span class="toctree-toggle"'
+
+
+def name_arrows(app, pagename, templatename, context, doctree):
+    """Give a name to the arrows of the side bar, which the theme draws when its template asks for them."""
+    draw = context.get("generate_toctree_html")
+    if draw is not None:
+
+        def drawn(*kind, **options):
+            html = draw(*kind, **options)
+            return html if html is None else str(html).replace(ARROW, NAMED_ARROW)
+
+        context["generate_toctree_html"] = drawn
+
+
 def mend(app, pagename, templatename, context, doctree):
     """Mend the body of a page."""
     for wrong, right in MENDS.items():
@@ -18,4 +35,5 @@ def mend(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register with Sphinx."""
     app.connect("html-page-context", mend)
+    app.connect("html-page-context", name_arrows, priority=900)  # after the theme's own
     return {"parallel_read_safe": True, "parallel_write_safe": True}
