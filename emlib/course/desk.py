@@ -153,9 +153,10 @@ def goal(id: str, function: Callable[..., Any] | None = None) -> Note:
     log_sum_exp(a) with
       a =
         [[0, 0],
-         [-1000, -1000.7]]
+         [-1000, -1000.7],
+         [0, -1500]]
     should return
-      total = [0.69315, -999.59]
+      total = [0.69315, -999.59, 0]
     """
     task = find(id)
     if task.example_inputs is None:

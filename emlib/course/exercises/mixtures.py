@@ -46,6 +46,17 @@ def _table(rng, n, means):
     return means[rng.integers(len(means), size=n)] + rng.normal(size=(n, means.shape[1]))
 
 
+def _far_below(rng, n, K):
+    """Rows so far apart that the largest number of one row underflows beside that of another."""
+    return rng.normal(size=(n, K)) - rng.permutation(np.linspace(900, 900 + 1000 * (n - 1), n))[:, None]
+
+
+def _near_and_far(rng):
+    """Rows with numbers about 0 and about -1500 side by side, in each column some of both."""
+    far = np.concatenate([~np.eye(3, dtype=bool), np.eye(3, dtype=bool)])
+    return rng.normal(size=(6, 3)) - far * rng.uniform(1500, 1600, size=(6, 3))
+
+
 def _log_joint(X, weights, means, covariances):
     columns = []
     for weight, mean, covariance in zip(weights, means, covariances, strict=True):
@@ -105,20 +116,23 @@ def log_sum_exp(a):
 
 @log_sum_exp.example
 def _():
-    return {"a": np.array([[0.0, 0.0], [-1000.0, -1000.0 - np.log(2)]])}
+    return {"a": np.array([[0.0, 0.0], [-1000.0, -1000.0 - np.log(2)], [0.0, -1500.0]])}
 
 
 @log_sum_exp.cases
 def _(rng):
     return {
         "ordinary": {"a": rng.normal(size=(6, 3))},
-        "far below zero": {"a": rng.normal(size=(5, 4)) - rng.uniform(800, 5000, size=(5, 1))},
+        "far below zero": {"a": _far_below(rng, 5, 4)},
+        "near and far in one row": {"a": _near_and_far(rng)},
         "large": {"a": rng.normal(size=(4, 2)) + 900},
     }
 
 
 log_sum_exp.check("ordinary numbers", points=1, on="ordinary")
-log_sum_exp.check("numbers far below zero, as log densities are", points=2, on="far below zero")
+log_sum_exp.check(
+    "numbers far below zero, as log densities are", points=2, on=("far below zero", "near and far in one row")
+)
 log_sum_exp.check("large numbers", points=1, on="large")
 
 
@@ -132,8 +146,7 @@ def naive(a):
 
 @log_sum_exp.slip(
     "Adding 1e-10 keeps the logarithm finite by making the number up: every row far below zero gets -23.03, however "
-    "far it "
-    "is. Take the largest entry of the row out instead."
+    "far it is. Take the largest entry of the row out instead."
 )
 def one_e_minus_ten(a):
     return np.log(np.exp(a).sum(axis=1) + 1e-10)
@@ -149,6 +162,47 @@ def not_added_back(a):
 def over_the_rows(a):
     top = a.max(axis=0)
     return top + np.log(np.exp(a - top).sum(axis=0))
+
+
+@log_sum_exp.slip(
+    "You took one maximum out of the whole array. A row far below the highest row still underflows to 0: every row "
+    "needs its own, a.max(axis=1)."
+)
+def one_maximum_for_all(a):
+    return a.max() + np.log(np.exp(a - a.max()).sum(axis=1))
+
+
+@log_sum_exp.slip(
+    "You took the smallest entry of the row out. Beside it an entry 1500 higher becomes exp(1500), which overflows: "
+    "take the largest out, so that no exponent is above 0."
+)
+def row_minimum(a):
+    low = a.min(axis=1)
+    return low + np.log(np.exp(a - low[:, None]).sum(axis=1))
+
+
+@log_sum_exp.slip(
+    "You took the mean of the row out. That helps only while the entries of a row lie close together: take the largest "
+    "out, so that no exponent is above 0."
+)
+def row_mean(a):
+    middle = a.mean(axis=1)
+    return middle + np.log(np.exp(a - middle[:, None]).sum(axis=1))
+
+
+@log_sum_exp.slip(
+    "Your maximum has shape (n, 1) and the logarithm of the sum (n,). NumPy adds every one to every other, an (n, n) "
+    "table: keep the axis for the subtraction only, and add the maximum as (n,)."
+)
+def all_pairs(a):
+    top = a.max(axis=1, keepdims=True)
+    return top + np.log(np.exp(a - top).sum(axis=1))
+
+
+@log_sum_exp.slip("You took the mean of the exponentials, which is log(K) too low. The sum is wanted.")
+def mean_of_exponentials(a):
+    top = a.max(axis=1)
+    return top + np.log(np.exp(a - top[:, None]).mean(axis=1))
 
 
 @log_sum_exp.also
@@ -280,6 +334,70 @@ def log_of_density(X, weights, means, covariances):
     return np.log(np.exp(_log_joint(X, weights, means, covariances)))
 
 
+@log_joint.slip("The squared distance enters without its factor 1/2: in the exponent of a normal density it is halved.")
+def whole_distance(X, weights, means, covariances):
+    halved = _log_joint(X, weights, means, covariances)
+    at_the_mean = np.log(weights) - (np.linalg.slogdet(covariances)[1] + X.shape[1] * np.log(2 * np.pi)) / 2
+    return 2 * halved - at_the_mean
+
+
+@log_joint.slip(
+    "The log determinant enters without its factor 1/2. The density has the square root of the determinant below the "
+    "line, and the logarithm of a square root is half the logarithm."
+)
+def whole_log_determinant(X, weights, means, covariances):
+    return _log_joint(X, weights, means, covariances) - np.linalg.slogdet(covariances)[1] / 2
+
+
+@log_joint.slip(
+    "The log determinant is added where it should be subtracted: the wider a component, the lower its density."
+)
+def determinant_added(X, weights, means, covariances):
+    return _log_joint(X, weights, means, covariances) + np.linalg.slogdet(covariances)[1]
+
+
+@log_joint.slip(
+    "The determinant itself is subtracted. The formula has its logarithm: np.linalg.slogdet(covariance)[1]."
+)
+def determinant_without_log(X, weights, means, covariances):
+    log_determinants = np.linalg.slogdet(covariances)[1]
+    return _log_joint(X, weights, means, covariances) + (log_determinants - np.exp(log_determinants)) / 2
+
+
+@log_joint.slip(
+    "1 / covariance inverts each entry by itself, which is the inverse of a matrix only if it has one row. Take "
+    "np.linalg.inv(covariance)."
+)
+def entry_by_entry(X, weights, means, covariances):
+    terms = [np.einsum("nd,de,ne->n", X - m, 1 / C, X - m) for m, C in zip(means, covariances, strict=True)]
+    constants = np.linalg.slogdet(covariances)[1] + X.shape[1] * np.log(2 * np.pi)
+    return np.log(weights) - (np.stack(terms, axis=1) + constants) / 2
+
+
+@log_joint.slip(
+    "Only the diagonals of the covariances are used, as if the measurements varied independently. The entries beside "
+    "the diagonal tilt the ellipse: use the whole matrix."
+)
+def diagonal_only(X, weights, means, covariances):
+    return _log_joint(X, weights, means, covariances * np.eye(X.shape[1]))
+
+
+@log_joint.slip(
+    "This is weight times density itself. Its logarithm is wanted: write the logarithm of the formula, term by term, "
+    "since far away the density underflows to 0."
+)
+def density_itself(X, weights, means, covariances):
+    return np.exp(_log_joint(X, weights, means, covariances))
+
+
+@log_joint.slip(
+    "A small number added inside the logarithm makes all far points equally far. Write the logarithm of the formula, "
+    "term by term; then nothing underflows."
+)
+def tiny_density_added(X, weights, means, covariances):
+    return np.log(np.exp(_log_joint(X, weights, means, covariances)) + 1e-300)
+
+
 @log_joint.also
 def by_scipy_density(X, weights, means, covariances):
     from scipy.stats import multivariate_normal
@@ -323,7 +441,7 @@ def _rows_sum_to_one(answer, inputs):
         "In logarithms a quotient is a difference: the log share is a[i, k] minus the log_sum_exp of row i.",
         "You have written log_sum_exp already. Its result is (n,); to subtract it from (n, K) give it a second axis: "
         "total[:, None].",
-        "return np.exp(log_joint - log_sum_exp(log_joint)[:, None])",
+        "All that is left is to go back from the logarithms of the shares to the shares.",
     ],
     after="""
         Every entry of `log_joint - total[:, None]` is at most 0, so nothing overflows, and what underflows is a share
@@ -372,13 +490,14 @@ def _(rng):
     square = rng.normal(size=(4, 4)) * 2
     return {
         "ordinary": {"log_joint": rng.normal(size=(7, 3)) * 2},
-        "far from all": {"log_joint": rng.normal(size=(6, 3)) - rng.uniform(800, 4000, size=(6, 1))},
+        "far from all": {"log_joint": _far_below(rng, 6, 3)},
+        "far from some": {"log_joint": _near_and_far(rng)},
         "as many points as components": {"log_joint": square},
     }
 
 
 responsibilities.check("ordinary points", points=2, on="ordinary")
-responsibilities.check("points far from every component", points=2, on="far from all")
+responsibilities.check("points far from every component, or from some", points=2, on=("far from all", "far from some"))
 responsibilities.check("as many points as components: rows, not columns", points=1, on="as many points as components")
 
 
@@ -402,11 +521,10 @@ def zero_by_zero(log_joint):
 
 
 @responsibilities.slip(
-    "Adding 1e-10 to the sum hides the division by zero: the shares of far points are all 0 now, and these points "
-    "silently "
-    "drop out of the M-step."
+    "The shares of far points are all 0. A small number in the denominator, or np.nan_to_num, hides the division of 0 "
+    "by 0, and these points silently drop out of the M-step. Subtract the log of the sum before exp."
 )
-def tiny_number_added(log_joint):
+def division_by_zero_hidden(log_joint):
     r = np.exp(log_joint)
     return r / (r.sum(axis=1, keepdims=True) + 1e-10)
 
@@ -424,6 +542,41 @@ def hard(log_joint):
 def still_logarithms(log_joint):
     top = log_joint.max(axis=1, keepdims=True)
     return log_joint - top - np.log(np.exp(log_joint - top).sum(axis=1, keepdims=True))
+
+
+@responsibilities.slip(
+    "You took one maximum out of the whole array. A point far below the highest one still underflows, and its shares "
+    "are 0/0: every row needs its own maximum, or its own log_sum_exp."
+)
+def one_maximum_for_all_points(log_joint):
+    r = np.exp(log_joint - log_joint.max())
+    return r / r.sum(axis=1, keepdims=True)
+
+
+@responsibilities.slip(
+    "The maximum was taken along the rows, as it should be, and the sum down the columns (axis=0). It is the point "
+    "that is shared: both belong to axis=1."
+)
+def maximum_of_rows_sum_of_columns(log_joint):
+    r = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    return r / r.sum(axis=0)
+
+
+@responsibilities.slip(
+    "You divided by the sum of the whole table, so all shares of all points sum to 1. Each point is shared by itself: "
+    "sum along axis 1, with keepdims=True."
+)
+def one_sum_for_all(log_joint):
+    r = np.exp(log_joint - log_joint.max())
+    return r / r.sum()
+
+
+@responsibilities.slip(
+    "These are shares of the logarithms. A point is shared in proportion to the densities: exp comes before the "
+    "division."
+)
+def shares_of_logarithms(log_joint):
+    return log_joint / log_joint.sum(axis=1, keepdims=True)
 
 
 @responsibilities.also
@@ -450,7 +603,8 @@ def by_softmax(log_joint):
         "means = responsibilities.T @ X / N[:, None]. For the covariance of one component take D = X - means[k], with "
         "the mean you "
         "have just computed.",
-        "covariances[k] = (responsibilities[:, k] * D.T) @ D / N[k]",
+        "Multiply row i of D by its share in component k, in one of the two factors only. (d, n) times (n, d) "
+        "then sums over the points; N[k] divides it.",
     ],
     after="""
         Everything that the M-step needs of the data are three sums, $\\sum r$, $\\sum r x$ and $\\sum r x x^\\top$.
@@ -584,17 +738,78 @@ def whole_means(X, responsibilities):
 
 
 @m_step.slip(
-    "X was centred in place (X -= ...), so the caller's data have moved. Write D = X - mean, which makes a new array."
+    "X was centred in place (X -= ...) and put back afterwards. Rounding leaves the caller's data moved a little, and "
+    "whole numbers cannot be centred so at all. Write D = X - means[k], which makes a new array."
 )
 def centred_in_place(X, responsibilities):
     N = responsibilities.sum(axis=0)
     means = responsibilities.T @ X / N[:, None]
     covariances = []
     for k in range(len(N)):
-        np.subtract(X, means[k], out=X, casting="unsafe")
+        X -= means[k]
         covariances.append((responsibilities[:, k] * X.T) @ X / N[k])
-        np.add(X, means[k], out=X, casting="unsafe")
+        X += means[k]
     return N / len(X), means, np.stack(covariances)
+
+
+@m_step.slip(
+    "X was centred in place (X -= ...). The caller's data have moved, and the second component is centred about the "
+    "sum of two means. Write D = X - means[k], which makes a new array for each component."
+)
+def centred_in_place_for_good(X, responsibilities):
+    N = responsibilities.sum(axis=0)
+    means = responsibilities.T @ X / N[:, None]
+    covariances = []
+    for k in range(len(N)):
+        X -= means[k]
+        covariances.append((responsibilities[:, k] * X.T) @ X / N[k])
+    return N / len(X), means, np.stack(covariances)
+
+
+@m_step.slip(
+    "np.cov with aweights divides as for an unbiased estimate unless you say otherwise. EM maximises a likelihood, and "
+    "its divisor is N[k]: pass ddof=0."
+)
+def unbiased_by_numpy(X, responsibilities):
+    weights, means, _ = _moments(X, responsibilities)
+    return weights, means, np.stack([np.cov(X.T, aweights=r) for r in responsibilities.T])
+
+
+@m_step.slip(
+    "These are the means of x x^T. A covariance is the scatter about the mean: subtract means[k] from the points first."
+)
+def not_centred(X, responsibilities):
+    return _moments(X, responsibilities, centres=np.zeros((responsibilities.shape[1], X.shape[1])))
+
+
+@m_step.slip(
+    "The share of a point enters the covariance twice, once in each factor, so it is squared. Weight one of the two "
+    "factors only."
+)
+def shares_squared(X, responsibilities):
+    weights, means, _ = _moments(X, responsibilities)
+    squared = _moments(X, responsibilities**2, centres=means, divisors=responsibilities.sum(axis=0))
+    return weights, means, squared[2]
+
+
+@m_step.slip(
+    "The shares are missing from the covariances: every point scatters fully about every mean. Weight the squared "
+    "deviations of point i by responsibilities[i, k]."
+)
+def shares_forgotten(X, responsibilities):
+    weights, means, _ = _moments(X, responsibilities)
+    everybody = np.ones_like(responsibilities)
+    return weights, means, _moments(X, everybody, centres=means, divisors=responsibilities.sum(axis=0))[2]
+
+
+@m_step.slip(
+    "N divides the columns of the means, the measurements, and that goes unnoticed where there are as many of them as "
+    "components. It is a row that belongs to a component: divide by N[:, None]."
+)
+def columns_divided(X, responsibilities):
+    means = responsibilities.T @ X / responsibilities.sum(axis=0)
+    weights, _, covariances = _moments(X, responsibilities, centres=means)
+    return weights, means, covariances
 
 
 @m_step.also
@@ -619,7 +834,14 @@ def point_by_point_sums(X, responsibilities):
         **The dance.** E, M, E, M, `n_iter` times. Along the way keep the log-likelihood, $\\ell = \\sum_i \\log
         \\sum_k e^{a_{ik}}$. `trace[0]` belongs to the start, `trace[t]` to the parameters after `t` iterations, so the
         last entry belongs to the parameters that you return. (The E-step computes it on the way: it is the sum of
-        `log_sum_exp` over the points.) """,
+        `log_sum_exp` over the points.)
+
+        Do `n_iter` iterations, no fewer: also where nothing moves any more, and none at all if `n_iter` is 0.
+
+        Mind the names. `log_joint` and `responsibilities` are functions of yours, and were names of tables inside other
+        functions. Call the tables `a` and `r` here: after `responsibilities = responsibilities(a)` in a cell the
+        function is gone, and the next call says `'numpy.ndarray' object is not callable`.
+        """,
     hints=[
         "One iteration is three of your functions: a = log_joint(...), r = responsibilities(a), weights, means, "
         "covariances = m_step(X, r).",
@@ -694,16 +916,30 @@ def _(rng):
         start = means + rng.normal(size=means.shape) * 0.4
         return {"X": X, "weights": weights, "means": start, "covariances": covariances, "n_iter": n_iter}
 
+    # So far apart that nothing changes after the first iteration: whoever stops early stops here, by any tolerance.
+    centres = np.array([[0.0, 0.0], [30.0, -30.0]])
+    apart = {
+        "X": np.repeat(centres, [12, 8], axis=0) + rng.normal(size=(20, 2)),
+        "weights": np.array([0.5, 0.5]),
+        "means": centres + rng.normal(size=(2, 2)),
+        "covariances": np.stack([np.eye(2)] * 2),
+        "n_iter": 6,
+    }
     return {
         "one iteration": case(40, 2, 2, 1),
         "six iterations": case(60, 2, 2, 6),
         "three components": case(80, 1, 3, 4),
         "no iteration": case(20, 2, 2, 0),
+        "two groups far apart": apart,
     }
 
 
 fit.check("one iteration", points=2, on="one iteration")
-fit.check("more iterations, and three components", points=4, on=("six iterations", "three components"))
+fit.check(
+    "more iterations, three components, and groups so far apart that one iteration does it",
+    points=4,
+    on=("six iterations", "three components", "two groups far apart"),
+)
 fit.check("no iteration at all: the start and its log-likelihood", points=1, on="no iteration")
 
 
@@ -779,6 +1015,136 @@ def old_means(X, weights, means, covariances, n_iter):
     return weights, means, covariances, np.array(trace)
 
 
+@fit.slip(
+    "log_joint was computed once, before the loop: your E-step and your trace never see the new parameters. Compute it "
+    "anew at the top of every iteration, and once more after the last."
+)
+def joint_once(X, weights, means, covariances, n_iter):
+    a = _log_joint(X, weights, means, covariances)
+    trace = [_total(a).sum()]
+    for _ in range(n_iter):
+        weights, means, covariances = _moments(X, _responsibilities(a))
+        trace.append(_total(a).sum())
+    return weights, means, covariances, np.array(trace)
+
+
+@fit.slip(
+    "What the M-step returns goes into new names, and the next iteration begins with the old parameters again. Put it "
+    "back into weights, means, covariances; then n_iter = 0 works too."
+)
+def not_fed_back(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append(_total(a).sum())
+        new_weights, new_means, new_covariances = _moments(X, _responsibilities(a))
+    trace.append(_total(_log_joint(X, new_weights, new_means, new_covariances)).sum())
+    return new_weights, new_means, new_covariances, np.array(trace)
+
+
+@fit.slip(
+    "The weights stay those of the start. All three parameters move in every M-step: use the weights that it returns."
+)
+def weights_kept(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append(_total(a).sum())
+        _, means, covariances = _moments(X, _responsibilities(a))
+    trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
+    return weights, means, covariances, np.array(trace)
+
+
+@fit.slip(
+    "The covariances stay those of the start. All three parameters move in every M-step: use the covariances that it "
+    "returns."
+)
+def covariances_kept(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append(_total(a).sum())
+        weights, means, _ = _moments(X, _responsibilities(a))
+    trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
+    return weights, means, covariances, np.array(trace)
+
+
+@fit.slip(
+    "The trace is right, and the parameters are one iteration further: n_iter + 1 log-likelihoods need only n_iter "
+    "M-steps. After the loop evaluate once more, without another M-step."
+)
+def one_step_further(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter + 1):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append(_total(a).sum())
+        weights, means, covariances = _moments(X, _responsibilities(a))
+    return weights, means, covariances, np.array(trace)
+
+
+@fit.slip(
+    "The trace is the expected complete-data log-likelihood, the sum of r * a, which the M-step climbs. The "
+    "log-likelihood of the points is the sum of log_sum_exp(a)."
+)
+def expected_for_observed(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append((_responsibilities(a) * a).sum())
+        weights, means, covariances = _moments(X, _responsibilities(a))
+    a = _log_joint(X, weights, means, covariances)
+    return weights, means, covariances, np.array([*trace, (_responsibilities(a) * a).sum()])
+
+
+@fit.slip(
+    "With n_iter = 0 the loop never runs, and a name that is made only inside it does not exist after it. Compute what "
+    "belongs to the final parameters after the loop."
+)
+def made_in_the_loop(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append(_total(a).sum())
+        weights, means, covariances = _moments(X, _responsibilities(a))
+        last = _total(_log_joint(X, weights, means, covariances)).sum()
+    return weights, means, covariances, np.array([*trace, last])
+
+
+@fit.slip(
+    "Your loop stops when the log-likelihood hardly rises any more. That is a good habit, but here n_iter iterations "
+    "are asked for, and the trace has n_iter + 1 entries."
+)
+def stopped_early(X, weights, means, covariances, n_iter):
+    trace = [_total(_log_joint(X, weights, means, covariances)).sum()]
+    for _ in range(n_iter):
+        weights, means, covariances = _moments(X, _responsibilities(_log_joint(X, weights, means, covariances)))
+        trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
+        if trace[-1] - trace[-2] < 1e-6:
+            break
+    return weights, means, covariances, np.array(trace)
+
+
+@fit.slip(
+    "You return the start: what the M-step returns goes into other names. Put it back into weights, means, covariances."
+)
+def start_returned(X, weights, means, covariances, n_iter):
+    start = _total(_log_joint(X, weights, means, covariances)).sum()
+    return weights, means, covariances, np.full(n_iter + 1, start)
+
+
+@fit.slip(
+    "Each entry of the trace is a list of the points' log-likelihoods. The log-likelihood of the data is their sum: "
+    "log_sum_exp(a).sum()."
+)
+def not_summed(X, weights, means, covariances, n_iter):
+    trace = []
+    for _ in range(n_iter):
+        a = _log_joint(X, weights, means, covariances)
+        trace.append(_total(a))
+        weights, means, covariances = _moments(X, _responsibilities(a))
+    return weights, means, covariances, np.array([*trace, _total(_log_joint(X, weights, means, covariances))])
+
+
 @fit.also
 def components_the_other_way_round(X, weights, means, covariances, n_iter):
     weights, means, covariances, trace = _loop(X, weights, means, covariances, n_iter)
@@ -792,7 +1158,11 @@ def components_the_other_way_round(X, weights, means, covariances, n_iter):
         **A test of your own.** EM never lowers the log-likelihood, so a fall is a bug. Write the detective: given a
         trace, return the iteration at which it first fell, or `-1` if it never did. Rounding makes the last digits
         dance, so a fall counts only if it is larger than `1e-9` times the size of the trace there, $\\ell_{t} <
-        \\ell_{t-1} - 10^{-9}\\,|\\ell_{t-1}|$. """,
+        \\ell_{t-1} - 10^{-9}\\,|\\ell_{t-1}|$.
+
+        A trace that goes from -1150 to -1150.0000001 has not fallen (the eleventh digit may dance), one that goes
+        from -1150 to -1150.0001 has. For the first alone the answer is `-1`, for the second alone it is `1`.
+        """,
     hints=[
         "np.diff(trace) holds the gains: entry t - 1 is trace[t] - trace[t - 1].",
         "fell = np.diff(trace) < -1e-9 * np.abs(trace[:-1]). Which iteration does the first True belong to?",
@@ -827,27 +1197,46 @@ def _():
 
 @first_fall.cases
 def _(rng):
-    rising = -1000.0 - 300.0 * 0.6 ** np.arange(14)
-    one_fall = rising.copy()
+    def fallen(trace, *falls):
+        """The trace, lowered by so much from there on."""
+        trace = trace.copy()
+        for at, by in falls:
+            trace[at:] -= by
+        return {"trace": trace}
+
+    rising = -1000.0 - 300.0 * 0.6 ** np.arange(14) + rng.uniform(0, 5)
     at = int(rng.integers(3, 10))
-    one_fall[at:] -= 60.0 + rng.uniform(0, 5)
-    two = one_fall.copy()
-    two[at + 2 :] -= 60.0
+    size = 60 + rng.uniform(0, 5)
     dancing = rising.copy()
-    dancing[6:] = dancing[5] + 1e-10 * dancing[5] * (np.arange(8) % 2)
+    dancing[6:] = dancing[5] * (1 + 5e-10 * (np.arange(8) % 2))
+    # Of a small number rounding is small, and so is a fall that counts.
+    small = -2.0 - 3.0 * 0.2 ** np.arange(12)
+    small[4:] = small[3] * (1 + 1e-10 * (np.arange(8) % 2))
     positive = 900.0 - 300.0 * 0.6 ** np.arange(12)
-    positive[int(rng.integers(4, 8)) :] -= 60.0
+    positive[3] = positive[2] * (1 + 1e-10)
     return {
-        "always up": {"trace": rising + rng.uniform(0, 5)},
-        "one fall": {"trace": one_fall},
-        "two falls": {"trace": two},
+        "always up": {"trace": rising},
+        "one fall": fallen(rising, (at, size)),
+        "several falls": fallen(rising, (at, size), (at + 2, 120), (at + 4, 90)),
+        "a fall at once": fallen(rising, (1, 120 + size)),
+        "a fall at the end": fallen(rising, (13, size)),
         "rounding only": {"trace": dancing},
-        "positive log-likelihoods": {"trace": positive},
+        "a very small fall": fallen(np.minimum(rising, rising[9]), (int(rng.integers(10, 13)), 5e-6)),
+        "a small number, rounded, and a fall": fallen(small, (9, 4e-7)),
+        "positive log-likelihoods": fallen(positive, (int(rng.integers(5, 9)), size)),
     }
 
 
-first_fall.check("falls are found", points=2, on=("one fall", "two falls", "always up"))
-first_fall.check("rounding is no fall", points=1, on=("rounding only", "one fall"))
+first_fall.check(
+    "falls are found, from the first step to the last",
+    points=2,
+    on=("one fall", "several falls", "always up", "a fall at once", "a fall at the end"),
+)
+first_fall.check(
+    "rounding is no fall, and what is more than rounding is one",
+    points=1,
+    on=("rounding only", "one fall", "a very small fall", "a small number, rounded, and a fall"),
+)
 first_fall.check("log-likelihoods may be positive", points=1, on=("positive log-likelihoods", "always up"))
 
 
@@ -885,6 +1274,96 @@ def last_fall(trace):
 )
 def signed_tolerance(trace):
     fell = np.diff(trace) < -1e-9 * trace[:-1]
+    return int(np.argmax(fell)) + 1 if fell.any() else -1
+
+
+@first_fall.slip(
+    "You return -1 inside the loop, after the first comparison. That nothing ever fell is known only when the loop is "
+    "over: put return -1 below it, without else."
+)
+def gives_up_at_once(trace):
+    return 1 if trace[1] < trace[0] - 1e-9 * abs(trace[0]) else -1
+
+
+@first_fall.slip(
+    "Your tolerance is the same for every trace. Rounding grows with the numbers that are summed: multiply 1e-9 by the "
+    "size, abs(trace[t - 1])."
+)
+def absolute_tolerance(trace):
+    fell = np.diff(trace) < -1e-9
+    return int(np.argmax(fell)) + 1 if fell.any() else -1
+
+
+@first_fall.slip(
+    "Your tolerance is the same for every trace. Where the numbers are small it swallows true falls: multiply 1e-9 by "
+    "the size, abs(trace[t - 1])."
+)
+def large_absolute_tolerance(trace):
+    fell = np.diff(trace) < -1e-6
+    return int(np.argmax(fell)) + 1 if fell.any() else -1
+
+
+@first_fall.slip(
+    "Your tolerance is added where it should be subtracted, so a small gain counts as a fall. It must lie below "
+    "trace[t - 1]: trace[t] < trace[t - 1] - tolerance."
+)
+def tolerance_added(trace):
+    fell = np.diff(trace) < 1e-9 * np.abs(trace[:-1])
+    return int(np.argmax(fell)) + 1 if fell.any() else -1
+
+
+@first_fall.slip(
+    "Your tolerance is too generous, and small falls slip through (np.isclose forgives 1e-5 of the size unless told "
+    "otherwise). Rounding is far smaller: 1e-9 of the size."
+)
+def too_generous(trace):
+    fell = np.diff(trace) < -1e-6 * np.abs(trace[:-1])
+    return int(np.argmax(fell)) + 1 if fell.any() else -1
+
+
+@first_fall.slip(
+    "np.argmin finds the deepest fall. The first is wanted, deep or not: mark all falls, and take the first True."
+)
+def deepest_fall(trace):
+    fell = np.diff(trace) < -1e-9 * np.abs(trace[:-1])
+    return int(np.argmin(np.diff(trace))) + 1 if fell.any() else -1
+
+
+@first_fall.slip("This says whether the trace fell. The iteration at which it first did is wanted, and -1 for never.")
+def yes_or_no(trace):
+    return bool((np.diff(trace) < -1e-9 * np.abs(trace[:-1])).any())
+
+
+@first_fall.slip(
+    "np.argmax of nothing but False is 0, so a trace that never fell seems to fall at once. Ask fell.any() first."
+)
+def never_asked_whether(trace):
+    fell = np.diff(trace) < -1e-9 * np.abs(trace[:-1])
+    return int(np.argmax(fell)) + 1
+
+
+@first_fall.slip(
+    "You divided by trace[t - 1], which is negative as a rule, and that turns gains into falls. Divide by its size, "
+    "abs(trace[t - 1])."
+)
+def divided_with_sign(trace):
+    fell = np.diff(trace) / trace[:-1] < -1e-9
+    return int(np.argmax(fell)) + 1 if fell.any() else -1
+
+
+@first_fall.slip(
+    "The first step is never looked at: the loop begins at t = 1, which compares trace[1] with trace[0], the start."
+)
+def first_step_skipped(trace):
+    fell = np.diff(trace)[1:] < -1e-9 * np.abs(trace[1:-1])
+    return int(np.argmax(fell)) + 2 if fell.any() else -1
+
+
+@first_fall.slip(
+    "The last entry is never looked at. range leaves out its end already: range(1, len(trace)) goes up to the last t."
+)
+def last_step_skipped(trace):
+    fell = np.diff(trace)[:-1] < -1e-9 * np.abs(trace[:-2])
     return int(np.argmax(fell)) + 1 if fell.any() else -1
 
 
