@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from ...engine.em import Degenerate
 from ...engine.latent import SOFT, FloatArray, Latent, assign
@@ -98,6 +99,10 @@ class MotifModel:
         Single precision is enough to compare starts.
     length : int
         Of simulated sequences.
+    reach : int
+        So many columns on either side of the motif are counted too (``letters`` is then (w + 2 reach, 4)). The M-step
+        does not look at them; they tell whether the motif should lie a little to the left or right, and a draw may
+        shift it there.
 
     References
     ----------
@@ -121,6 +126,7 @@ class MotifModel:
     palindrome: bool = False
     precision: Literal["double", "single"] = "double"
     length: int = 20
+    reach: int = 0
 
     # ------------------------------------------------------------------ E
 
@@ -154,7 +160,7 @@ class MotifModel:
     def _expect(self, block: Block, many: MotifParams, latent: Latent) -> MotifStats:
         S, w, _ = many.pwm.shape
         seen = windows_of(block, w, self.background, self.occurrences != "anr", len(self._signs), self.precision)
-        letters, sites, missed = np.zeros((S, w, 4)), np.zeros(S), np.zeros(S)
+        letters, sites, missed = np.zeros((S, w + 2 * self.reach, 4)), np.zeros(S), np.zeros(S)
         values = np.full(S, seen.base)
         if seen.n:
             step = max(1, WORK // (seen.n * seen.m * len(self._signs)))
@@ -222,7 +228,27 @@ class MotifModel:
             part = R[:, :, :, first : first + width].swapaxes(1, 2).reshape(S * k, -1)
             total += part @ T.T
         letters = total[:, :-1].reshape(S, k, w, 4)
-        return letters[:, 0] if k == 1 else letters[:, 0] + letters[:, 1, ::-1, ::-1]
+        letters = letters[:, 0] if k == 1 else letters[:, 0] + letters[:, 1, ::-1, ::-1]
+        if not self.reach:
+            return letters
+        left, right = range(-self.reach, 0), range(w, w + self.reach)
+        around = [np.stack([self._beside(R, seen, w, at) for at in side], axis=1) for side in (left, right)]
+        return np.concatenate([around[0], letters, around[1]], axis=1)
+
+    def _beside(self, R: FloatArray, seen: Windows, w: int, at: int) -> FloatArray:
+        """Letters (S, 4) at one place beside the sites, as far as the sequences reach."""
+        found = np.zeros((len(R), 4))
+        L = seen.codes.shape[1]
+        for i, sign in enumerate(self._signs):
+            shift = at if sign == 1 else w - 1 - at  # from the first position of the window, on the + strand
+            first, stop = max(0, -shift), min(seen.m, L - shift)
+            if first >= stop:
+                continue
+            letters = seen.codes[:, first + shift : stop + shift]
+            for a in range(4):
+                here = (letters == (a if sign == 1 else 3 - a)).astype(R.dtype)
+                found[:, a] += np.tensordot(R[:, :, i, first:stop], here, axes=2)
+        return found
 
     # ------------------------------------------------------------------ M
 
@@ -242,6 +268,8 @@ class MotifModel:
         return [self.m_step(stats, prior) for stats in many]
 
     def _folded(self, letters: FloatArray) -> FloatArray:
+        if self.reach:
+            letters = letters[..., self.reach : -self.reach, :]
         return (letters + letters[..., ::-1, ::-1]) / 2 if self.palindrome else letters
 
     def _rate(self, stats: MotifStats, prior: MotifPrior | None) -> Any:
@@ -255,7 +283,13 @@ class MotifModel:
     def draw(
         self, stats: MotifStats, prior: MotifPrior, rng: np.random.Generator, current: MotifParams | None = None
     ) -> MotifParams:
-        """Columns from their Dirichlet posteriors, the rate from its beta."""
+        """Columns from their Dirichlet posteriors, the rate from its beta; where there is a `reach`, shifted perhaps.
+
+        Which columns the sites lie under is drawn first, from the evidence of each possible run of w columns: sites
+        that are all one letter off would otherwise have to move one by one, against each other (Lawrence et al. 1993).
+        """
+        if self.reach:
+            stats = replace(stats, letters=self._shifted(stats.letters, prior, rng))
         shapes = self._folded(stats.letters) * (2.0 if self.palindrome else 1.0) + prior.letters
         if self.palindrome:  # a pair of columns is one column seen twice
             half = (shapes.shape[0] + 1) // 2
@@ -267,6 +301,18 @@ class MotifModel:
         a, b = prior.rate
         rate = 1.0 if self.occurrences == "oops" else float(rng.beta(stats.sites + a, stats.missed + b))
         return MotifParams(drawn / drawn.sum(axis=1, keepdims=True), rate)
+
+    def _shifted(self, letters: FloatArray, prior: MotifPrior, rng: np.random.Generator) -> FloatArray:
+        """The letters with the run of w columns that was drawn in the middle."""
+        r, w = self.reach, len(letters) - 2 * self.reach
+        worth = log_evidence(letters, prior.letters) - letters @ np.log(self.background.frequencies)
+        runs = np.convolve(worth, np.ones(w), mode="valid")
+        if self.palindrome:
+            return letters
+        shares = np.exp(runs - runs.max())
+        first = int(rng.choice(len(runs), p=shares / shares.sum()))
+        padded = np.concatenate([np.zeros((r, 4)), letters, np.zeros((r, 4))])
+        return padded[first : first + w + 2 * r]
 
     def log_prior(self, params: MotifParams, prior: MotifPrior) -> float:
         """Log density of the Dirichlet and beta priors, up to a constant."""
@@ -326,6 +372,13 @@ def _markov(background: Background, n: int, L: int, rng: np.random.Generator) ->
         p = np.broadcast_to(background.tables[k][context], (n, 4))
         codes[:, j] = (p.cumsum(axis=1) < rng.random((n, 1)) * p.sum(axis=1, keepdims=True)).sum(axis=1)
     return codes
+
+
+def log_evidence(letters: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Log probability of columns of letters (..., 4) in some order, their frequencies integrated over a Dirichlet."""
+    alpha = np.broadcast_to(alpha, letters.shape)
+    total, n = alpha.sum(axis=-1), letters.sum(axis=-1)
+    return np.asarray(gammaln(total) - gammaln(total + n) + (gammaln(letters + alpha) - gammaln(alpha)).sum(axis=-1))
 
 
 def _split(stats: MotifStats, s: int) -> MotifStats:

@@ -6,23 +6,23 @@ its E-step is one matrix product. What is decided between the climbs is which of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
 
 from ...engine import em
 from ...engine.latent import FloatArray
-from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, stacked
+from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked
 from .places import Sites, places_of, sites_of
 from .sequences import Sequences
-from .significance import best_columns, log_e_value
+from .significance import COLUMN, best_columns, log_e_value, log_ratio
 from .starts import EVERY_WORD, all_words, every_word, projections
 
-WORK = 1.5e8  # windows times starts, per width, that are compared
-MOST_STARTS = 6000
+WORK = 6e7  # windows times starts that are compared, all widths together
+STARTS = (60, 5000)  # least and most of them
+REACH = 6  # columns on either side that a motif may grow or shift by at a time
 PSEUDO = 2.0  # Dirichlet parameter of a column when motifs are compared: one letter of each kind is believed in
 
 
@@ -34,10 +34,8 @@ def evidence(params: MotifParams, stats: MotifStats) -> FloatArray:
     chosen them: ``log p(x | best) + log p(letters) - log p(letters | best)``, with the expected letters (Cheeseman &
     Stutz 1996). The letters add up, so it costs nothing.
     """
-    c = stats.letters
-    integrated = gammaln(4 * PSEUDO) - gammaln(c.sum(axis=-1) + 4 * PSEUDO)
-    integrated = integrated + (gammaln(c + PSEUDO) - gammaln(PSEUDO)).sum(axis=-1)
-    at_best = (c * np.log(np.maximum(params.pwm, TINY))).sum(axis=-1)
+    integrated = log_evidence(stats.letters, np.full(4, PSEUDO))
+    at_best = (stats.letters * np.log(np.maximum(params.pwm, TINY))).sum(axis=-1)
     return np.asarray(stats.values + (integrated - at_best).sum(axis=-1))
 
 
@@ -76,13 +74,13 @@ class Search:
     tol: float = 1e-3
     max_iter: int = 500
     effort: float = 1.0
-    keep: int = 40
 
     def run(self, rng: np.random.Generator) -> Found | None:
         """The most significant motif (of one given width: the most probable); None if nothing can be a start."""
         candidates: list[MotifParams] = []
-        for w in self._screened_widths():
-            candidates += self._screen(w, rng)
+        widths = self._screened_widths()
+        for w in widths:
+            candidates += self._screen(w, rng, len(widths))
         if not candidates:
             return None
         if self.widths[0] < self.widths[1]:
@@ -112,28 +110,28 @@ class Search:
         kind = "zoops" if self.model.occurrences == "anr" else self.model.occurrences
         return replace(self.model, occurrences=kind, precision="single")
 
-    def _screen(self, w: int, rng: np.random.Generator) -> list[MotifParams]:
+    def _screen(self, w: int, rng: np.random.Generator, of: int) -> list[MotifParams]:
         """Starts of one width, climbed together; the best of them."""
         both = self.model.strands == "both"
         words = all_words(self.data, w, both)
         if not len(words):
             return []
-        wanted = int(np.clip(self.effort * WORK / len(words), 200, MOST_STARTS * self.effort))
+        wanted = int(self.effort / of * np.clip(WORK / len(words), *STARTS))
         if len(words) <= EVERY_WORD:
             pwm = every_word(words)
-            if self.model.background.order >= 0:
-                pwm = np.concatenate([pwm, projections(words, self.model.background, 1000, 20, rng)])
+            pwm = np.concatenate([pwm, projections(words, self.model.background, wanted, 20, rng)])
         else:
             trials = int(np.clip(wanted // 100, 8, 60))
             pwm = projections(words, self.model.background, wanted, trials, rng)
         if not len(pwm):
             return []
         model, pack = self._quick, MotifParams(pwm, np.full(len(pwm), self._first_rate))
-        for rounds, share in ((2, 12), (4, 1)):
+        keep = max(5, min(40, len(pwm) // 20))
+        for rounds, left in ((2, max(keep, len(pwm) // 10)), (4, len(pwm))):
             pack, value = self._climbed(model, pack, rounds)
-            best = np.argsort(-value, kind="stable")[: max(self.keep * share, 1)]
+            best = np.argsort(-value, kind="stable")[:left]
             pack = MotifParams(pack.pwm[best], np.asarray(pack.rate)[best])
-        return _distinct(pack)[: self.keep]
+        return _distinct(pack)[:keep]
 
     @property
     def _first_rate(self) -> float:
@@ -156,7 +154,7 @@ class Search:
 
     def _resized(self, candidates: list[MotifParams]) -> list[MotifParams]:
         """Candidates of one width each given their own, and climbed a little more there; the most significant."""
-        for rounds, keep in ((5, 20), (10, 5)):
+        for rounds, keep in ((5, max(5, len(candidates) // 4)), (10, 4)):
             resized = [self.resize(one) for one in candidates]
             by_width: dict[int, list[MotifParams]] = {}
             for one in resized:
@@ -165,13 +163,11 @@ class Search:
             for some in by_width.values():
                 pack, _ = self._climbed(self._quick, stacked(_distinct(stacked(some))), rounds)
                 climbed += [MotifParams(p, float(r)) for p, r in zip(pack.pwm, pack.rate, strict=True)]
-            ranked = sorted(climbed, key=self._rough_e_value)
-            candidates = ranked[:keep]
+            candidates = sorted(climbed, key=self._rough_e_value)[:keep]
         return candidates
 
     def _rough_e_value(self, params: MotifParams) -> float:
-        sites = sites_of(self._quick, self.data, params, least=0.0)
-        return self._significance(sites)[0]
+        return self._significance(sites_of(self._quick, self.data, params))[0]
 
     def _significance(self, sites: Sites) -> tuple[float, int]:
         words = sites.words(self.data)
@@ -181,23 +177,12 @@ class Search:
     def resize(self, params: MotifParams) -> MotifParams:
         """The same motif with the columns that are most significant together, within the widths allowed."""
         least, most = self.widths
-        w = len(params.pwm)
-        flank = max(1, min(most - w, 6)) if w < most else min(3, w)
-        wide = self._padded(params, flank)
-        stats, _ = self._quick.e_step(self.data, wide)
-        frequencies = self.model.background.frequencies
-        if self.model.palindrome:
-            cut = best_symmetric(stats.letters, frequencies, least, most)
-        else:
-            cut = best_columns(stats.letters, frequencies, least, most, 0.0)
-        first, width = cut
-        again = self._quick.m_step(stats, self.prior)
-        return MotifParams(again.pwm[first : first + width], again.rate)
-
-    def _padded(self, params: MotifParams, flank: int) -> MotifParams:
-        """Columns of background on both sides."""
-        side = np.tile(self.model.background.frequencies, (flank, 1))
-        return MotifParams(np.concatenate([side, params.pwm, side]), params.rate)
+        model = replace(self._quick, reach=REACH)
+        stats, _ = model.e_step(self.data, params)
+        cut = best_symmetric if self.model.palindrome else best_columns
+        first, width = cut(stats.letters, self.model.background.frequencies, least, most)
+        stats = replace(stats, letters=stats.letters[first : first + width])
+        return self._quick.m_step(stats, self.prior)
 
     def finish(self, params: MotifParams) -> Found | None:
         """Climbed to the top in double precision, resized until its width stays."""
@@ -229,16 +214,12 @@ class Search:
 def best_symmetric(letters: FloatArray, frequencies: FloatArray, least: int, most: int) -> tuple[int, int]:
     """The same as `best_columns` for a palindrome, which keeps its middle."""
     W = len(letters)
-    best, value = (0, W), np.inf
-    from .significance import log_column_p, log_product_p
-
-    log_p = log_column_p(letters, frequencies, exact=False)
+    best, value = (0, W), -np.inf
+    worth = log_ratio((letters + letters[::-1, ::-1]) / 2, frequencies) - COLUMN / 2
     for first in range(W // 2):
         width = W - 2 * first
-        if least <= width <= most:
-            here = float(log_product_p(log_p[first : first + (width + 1) // 2].sum(), (width + 1) // 2))
-            if here < value:
-                best, value = (first, width), here
+        if least <= width <= most and worth[first : first + width].sum() > value:
+            best, value = (first, width), float(worth[first : first + width].sum())
     return best
 
 
@@ -250,5 +231,3 @@ def _distinct(pack: MotifParams) -> list[MotifParams]:
             kept.append(MotifParams(pwm, float(rate)))
     return kept
 
-
-_ = Callable
