@@ -26,6 +26,8 @@ _HOMES = {
     "BernoulliMixture": "emlib.models.count_mixtures",
     "MultinomialMixture": "emlib.models.count_mixtures",
     "KMeans": "emlib.models.kmeans",
+    "MotifFinder": "emlib.models.motifs",
+    "MotifGibbs": "emlib.models.motifs",
     "decision_boundary": "emlib.models.boundary",
     "GibbsSampler": "emlib.models.gibbs",
     "select_n_components": "emlib.models.selection",
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from .models.gibbs import GibbsSampler as GibbsSampler
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
+    from .models.motifs import MotifFinder as MotifFinder
+    from .models.motifs import MotifGibbs as MotifGibbs
     from .models.selection import select_n_components as select_n_components
     from .models.uncertainty import standard_errors as standard_errors
 

@@ -78,7 +78,7 @@ class Search:
     def run(self, rng: np.random.Generator) -> Found | None:
         """The most significant motif (of one given width: the most probable); None if nothing can be a start."""
         candidates: list[MotifParams] = []
-        widths = self._screened_widths()
+        widths = self.screened_widths()
         for w in widths:
             candidates += self._screen(w, rng, len(widths))
         if not candidates:
@@ -96,7 +96,8 @@ class Search:
             return max(found, key=lambda one: one.evidence)
         return min(found, key=lambda one: one.log_e_value)
 
-    def _screened_widths(self) -> list[int]:
+    def screened_widths(self) -> list[int]:
+        """Widths at which starts are compared; in between, motifs grow and shrink."""
         least, most = self.widths
         if least == most:
             return [least]
@@ -197,10 +198,7 @@ class Search:
                 prior=self.prior,
                 progress=False,
             )
-            sites = sites_of(self.model, self.data, fit.params, least=0.0)
-            value, counted = self._significance(sites)
-            stats, _ = self.model.e_step(self.data, fit.params)
-            now = Found(fit, sites, value, counted, float(evidence(fit.params, stats)))
+            now = self._judged(fit)
             if best is None or self.choose([best, now]) is now:
                 best = now
             else:
@@ -209,6 +207,19 @@ class Search:
             if len(params.pwm) == len(fit.params.pwm) and np.allclose(params.pwm, fit.params.pwm, atol=0.05):
                 break
         return best
+
+
+    def looked_at(self, params: MotifParams) -> Found:
+        """A motif as it is: evaluated, not climbed from."""
+        return self._judged(
+            em.fit(self.model, self.data, params, max_iter=0, prior=self.prior, progress=False)
+        )
+
+    def _judged(self, fit: em.Fit[MotifParams]) -> Found:
+        sites = sites_of(self.model, self.data, fit.params, least=0.0)
+        value, counted = self._significance(sites)
+        stats, _ = self.model.e_step(self.data, fit.params)
+        return Found(fit, sites, value, counted, float(evidence(fit.params, stats)))
 
 
 def best_symmetric(letters: FloatArray, frequencies: FloatArray, least: int, most: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from scipy.special import erfcx, gammaln, logsumexp, xlogy
 from ...engine.latent import FloatArray
 
 EXACT = 80  # letters; 91,881 compositions
-COLUMN = float(__import__("os").environ.get("COL", 3.0))  # nats that a column must be worth
+COLUMN = 3.0  # nats that a column must be worth
 CHOICES = 200  # numbers of sites at which the E-value is tried
 
 
