@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .commands import motifs
 from .engine.blocks import n_threads
 
 # What each extra of pyproject.toml brings, by the package one would miss first.
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"emlib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="say what is installed here, and which extras are missing")
-    parser.parse_args(arguments)
-    return doctor()
+    motifs.add_parser(commands)
+    options = parser.parse_args(arguments)
+    return int(options.run(options)) if hasattr(options, "run") else doctor()
 
 
 def doctor() -> int:

@@ -17,6 +17,7 @@ from emlib.engine import families as f
 from emlib.engine.latent import FloatArray
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.models.linkage import Linkage, LinkageParams
+from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Case:
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
     # expected number of rows (or whatever `log_joint` has a row for) with each label
     counts: Callable[[Any], FloatArray] = attrgetter("counts")
+    # where labels are many and not counted one by one: what each label of a row adds to `counts` instead
+    told: Callable[[FloatArray], list[float]] | None = None
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
@@ -215,4 +218,75 @@ CASES = [
         permute=None,
         counts=lambda stats: np.array([stats.cells.sum() - stats.cells[1], stats.cells[1]]),
     ),
+]
+
+
+# ------------------------------------------------------------------ motifs: a row is a sequence, a label its places
+
+
+def _placements(L: int, w: int, signs: tuple[int, ...], t: int = 0) -> list[list[tuple[int, int]]]:
+    """All placements of sites that do not overlap."""
+    if t > L - w:
+        return [[]]
+    found = _placements(L, w, signs, t + 1)
+    for sign in signs:
+        found = found + [[(t, sign), *rest] for rest in _placements(L, w, signs, t + w)]
+    return found
+
+
+def _labels(model: MotifModel, L: int, w: int) -> list[list[tuple[int, int]]]:
+    signs = (1,) if model.strands == "+" else (1, -1)
+    if model.occurrences == "anr":
+        return _placements(L, w, signs)
+    places = [[(t, sign)] for t in range(L - w + 1) for sign in signs]
+    return places if model.occurrences == "oops" else [[], *places]
+
+
+def _motif_joint(model: MotifModel) -> Callable[[FloatArray, Any], FloatArray]:
+    """Term by term: letters of the background, letters of the sites, the prior of the places."""
+
+    def log_joint(X: FloatArray, params: MotifParams) -> FloatArray:
+        w, signs = len(params.pwm), 1 if model.strands == "+" else 2
+        joint = []
+        for x in np.asarray(X, dtype=int):
+            letters, m, row = model.background.log_probability(x[None])[0], len(x) - w + 1, []
+            for sites in _labels(model, len(x), w):
+                value, inside = letters.sum(), set()
+                for t, sign in sites:
+                    word = x[t : t + w] if sign == 1 else 3 - x[t : t + w][::-1]
+                    value += np.log(params.pwm[range(w), word]).sum() - letters[t : t + w].sum() - np.log(signs)
+                    inside |= set(range(t, t + w))
+                if model.occurrences != "anr":
+                    value -= len(sites) * np.log(m)
+                if model.occurrences == "zoops":
+                    value += np.log(params.rate if sites else 1.0 - params.rate)
+                if model.occurrences == "anr":
+                    missed = len([t for t in range(m) if t not in inside])
+                    value += len(sites) * np.log(params.rate) + missed * np.log1p(-params.rate)
+                row.append(value)
+            joint.append(row)
+        return np.array(joint)
+
+    return log_joint
+
+
+PWM = np.array([[0.85, 0.05, 0.04, 0.06], [0.1, 0.2, 0.6, 0.1], [0.04, 0.06, 0.1, 0.8]])
+CASES += [
+    Case(
+        f"motif, {occurrences}, strands {strands}",
+        MotifModel(occurrences, strands, Background.given([0.3, 0.22, 0.18, 0.3]), length=length),
+        MotifParams(PWM, rate),
+        MotifPrior(np.array([2.0, 1.5, 1.7, 2.2]), (2.0, 3.0)),
+        _motif_joint(MotifModel(occurrences, strands, Background.given([0.3, 0.22, 0.18, 0.3]), length=length)),
+        permute=None,
+        tolerance=0.12,
+        told=lambda row, model=MotifModel(occurrences, strands): [float(len(z)) for z in _labels(model, len(row), 3)],
+        counts=lambda stats: stats.sites,
+    )
+    for occurrences, strands, rate, length in [
+        ("oops", "+", 1.0, 8),
+        ("zoops", "both", 0.6, 5),
+        ("anr", "both", 0.15, 5),
+        ("anr", "+", 0.15, 6),
+    ]
 ]

@@ -157,7 +157,7 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
         self.motifs_, self.names_, self.background_ = motifs, names, model.background
         self.log_likelihood_, self.trace_ = first.fit.log_likelihood, first.fit.trace
         self.n_iter_, self.stop_reason_ = first.fit.n_iter, first.fit.reason
-        if first.fit.reason == "max_iter":
+        if first.fit.reason == "max_iter" and first.fit.n_iter:
             warnings.warn(
                 f"{type(self).__name__} stopped at max_iter={self.max_iter} before it had converged; raise max_iter.",
                 ConvergenceWarning,

@@ -1,0 +1,1 @@
+"""What the `emlib` command does: one module a subcommand."""
