@@ -21,7 +21,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("sequences", help="FASTA or FASTQ, gzipped or not")
     parser.add_argument("-o", "--output", required=True, help="folder of the report; it must not exist yet")
-    parser.add_argument("--width", nargs="+", type=int, default=[6, 20], metavar="W", help="one width, or least and most")
+    parser.add_argument(
+        "--width", nargs="+", type=int, default=[6, 20], metavar="W", help="one width, or least and most"
+    )
     parser.add_argument("--occurrences", choices=("oops", "zoops", "anr"), default="zoops")
     parser.add_argument("--strands", choices=("both", "+"), default="both")
     parser.add_argument("--motifs", type=int, default=1, metavar="N", help="how many to look for")

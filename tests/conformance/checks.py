@@ -20,7 +20,8 @@ from .registry import Case
 
 
 def statistics(stats) -> np.ndarray:
-    return flatten(replace(stats, noise=0.0) if hasattr(stats, "noise") else stats)  # without the rounding bound
+    own = {name: 0.0 for name in ("noise", "values") if hasattr(stats, name)}  # no rounding bound, no log-likelihood
+    return flatten(replace(stats, **own) if own else stats)
 
 
 def nearby(case: Case, amount: float = 0.1, seed: int = 1):

@@ -331,4 +331,3 @@ def _described(search: Search, found: Found, name: str) -> Motif:
         float(params.rate),
         name,
     )
-

@@ -41,7 +41,9 @@ class Placements:
     values: FloatArray
 
 
-def expect_placements(odds: FloatArray, valid: NDArray[np.bool_], rate: FloatArray, w: int, latent: Latent) -> Placements:
+def expect_placements(
+    odds: FloatArray, valid: NDArray[np.bool_], rate: FloatArray, w: int, latent: Latent
+) -> Placements:
     """Sum, maximise or sample over the placements in n sequences under S motifs.
 
     Parameters

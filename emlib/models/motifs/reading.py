@@ -87,7 +87,9 @@ def coded(names: list[str], letters: list[str], least: int, occurrences: str) ->
         other = np.flatnonzero(one == UNKNOWN)
         plain = sum(text[i] in "Nn-.*" for i in other)
         if len(text) >= 10 and len(other) - plain > 0.3 * len(text):
-            raise ValueError(f"sequence {name!r} reads {text[:12]!r}, mostly letters other than A, C, G, T: is it protein?")
+            raise ValueError(
+                f"sequence {name!r} reads {text[:12]!r}, mostly letters other than A, C, G, T: is it protein?"
+            )
         codes.append(one)
     if len(codes) == 1 and occurrences != "anr":
         raise ValueError(

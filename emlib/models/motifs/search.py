@@ -208,12 +208,9 @@ class Search:
                 break
         return best
 
-
     def looked_at(self, params: MotifParams) -> Found:
         """A motif as it is: evaluated, not climbed from."""
-        return self._judged(
-            em.fit(self.model, self.data, params, max_iter=0, prior=self.prior, progress=False)
-        )
+        return self._judged(em.fit(self.model, self.data, params, max_iter=0, prior=self.prior, progress=False))
 
     def _judged(self, fit: em.Fit[MotifParams]) -> Found:
         sites = sites_of(self.model, self.data, fit.params, least=0.0)
@@ -241,4 +238,3 @@ def _distinct(pack: MotifParams) -> list[MotifParams]:
         if all(np.abs(pwm - other.pwm).max() > 0.05 for other in kept):
             kept.append(MotifParams(pwm, float(rate)))
     return kept
-

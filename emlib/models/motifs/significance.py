@@ -109,9 +109,7 @@ def numbers_of_sites(n: int) -> FloatArray:
     return np.unique(np.round(np.geomspace(2, n, CHOICES)).astype(int))
 
 
-def log_e_value(
-    words: FloatArray, places: FloatArray, frequencies: FloatArray, occurrences: str
-) -> tuple[float, int]:
+def log_e_value(words: FloatArray, places: FloatArray, frequencies: FloatArray, occurrences: str) -> tuple[float, int]:
     """Log E-value of sites, best first, minimised over how many of them count.
 
     Parameters

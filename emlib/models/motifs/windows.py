@@ -34,9 +34,7 @@ class Windows:
         Which sequences of the block these are.
     """
 
-    def __init__(
-        self, block: Block, w: int, background: Background, one_place: bool, strands: int, dtype: Any
-    ) -> None:
+    def __init__(self, block: Block, w: int, background: Background, one_place: bool, strands: int, dtype: Any) -> None:
         self.w, self.dtype, self.background = w, dtype, background
         log_letters = background.log_probability(block.codes)
         self.base = float(log_letters.sum())
