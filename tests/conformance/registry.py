@@ -270,6 +270,10 @@ def _motif_joint(model: MotifModel) -> Callable[[FloatArray, Any], FloatArray]:
     return log_joint
 
 
+def _sites_of_labels(model: MotifModel) -> Callable[[FloatArray], list[float]]:
+    return lambda row: [float(len(sites)) for sites in _labels(model, len(row), 3)]
+
+
 PWM = np.array([[0.85, 0.05, 0.04, 0.06], [0.11, 0.2, 0.56, 0.13], [0.04, 0.07, 0.1, 0.79]])
 CASES += [
     Case(
@@ -280,7 +284,7 @@ CASES += [
         _motif_joint(MotifModel(occurrences, strands, Background.given([0.31, 0.22, 0.18, 0.29]), length=length)),
         permute=None,
         tolerance=0.12,
-        told=lambda row, model=MotifModel(occurrences, strands): [float(len(z)) for z in _labels(model, len(row), 3)],
+        told=_sites_of_labels(MotifModel(occurrences, strands)),
         counts=lambda stats: stats.sites,
     )
     for occurrences, strands, rate, length in [

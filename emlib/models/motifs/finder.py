@@ -73,8 +73,8 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
 
     References
     ----------
-    Lawrence & Reilly (1990), *Proteins* 7; Bailey & Elkan (1994, 1995), *ISMB* 2 and 3; Buhler & Tompa (2002), *J. Comput.
-    Biol.* 9.
+    Lawrence & Reilly (1990), *Proteins* 7; Bailey & Elkan (1994, 1995), *ISMB* 2 and 3; Buhler & Tompa (2002),
+    *J. Comput. Biol.* 9.
 
     Examples
     --------
@@ -193,8 +193,8 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
         whole = all(isinstance(w, (int, np.integer)) and not isinstance(w, bool) for w in pair)
         if len(pair) != 2 or not whole or not WIDTHS[0] <= pair[0] <= pair[1] <= WIDTHS[1]:
             raise ValueError(
-                f"width is {self.width!r}; it must be a whole number from {WIDTHS[0]} to {WIDTHS[1]}, or a pair of them, "
-                "the lesser first."
+                f"width is {self.width!r}; it must be a whole number from {WIDTHS[0]} to {WIDTHS[1]}, or a pair of "
+                "them, the lesser first."
             )
         return int(pair[0]), int(pair[1])
 
@@ -214,8 +214,8 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
 class MotifGibbs(MotifFinder):
     """The same motifs by Gibbs sampling: places drawn instead of expected, matrices drawn instead of maximised.
 
-    Several chains walk from random starts; after each sweep a matrix may be shifted sideways. The best state that any of
-    them has visited is reported, by the same evidence as `MotifFinder` compares motifs.
+    Several chains walk from random starts; after each sweep a matrix may be shifted sideways. The best state that any
+    of them has visited is reported, by the same evidence as `MotifFinder` compares motifs.
 
     Parameters
     ----------

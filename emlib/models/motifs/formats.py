@@ -41,7 +41,7 @@ def read_meme(text: str) -> dict[str, FloatArray]:
     name, rows, wanted = "", [], 0
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("MOTIF"):
-            name = (line.split() + ["unnamed"])[1]
+            name = ([*line.split(), "unnamed"])[1]
         elif line.startswith("letter-probability matrix"):
             width = re.search(r"\bw=\s*(\d+)", line)
             wanted, rows = int(width.group(1)) if width else 10**9, []
@@ -75,8 +75,8 @@ def read_jaspar(text: str) -> dict[str, FloatArray]:
 
     Examples
     --------
-    >>> text = "".join([">M1 x", chr(10), "A [ 3 0 ]", chr(10), "C [ 0 1 ]", chr(10), "G [ 0 2 ]", chr(10), "T [ 0 0 ]"])
-    >>> read_jaspar(text)["M1"].tolist()
+    >>> lines = [">M1 x", "A [ 3 0 ]", "C [ 0 1 ]", "G [ 0 2 ]", "T [ 0 0 ]"]
+    >>> read_jaspar(chr(10).join(lines))["M1"].tolist()
     [[3.0, 0.0, 0.0, 0.0], [0.0, 1.0, 2.0, 0.0]]
     """
     found: dict[str, list[list[float]]] = {}
@@ -99,7 +99,8 @@ def read_jaspar(text: str) -> dict[str, FloatArray]:
 def to_bed(motifs: Sequence[Motif], names: Sequence[str]) -> str:
     """Sites as BED: sequence, start, end, motif, posterior in thousandths, strand."""
     lines = [
-        f"{names[s.sequence]}\t{s.start}\t{s.start + motif.width}\t{motif.name}\t{round(1000 * s.posterior)}\t{s.strand}"
+        f"{names[s.sequence]}\t{s.start}\t{s.start + motif.width}\t{motif.name}\t"
+        f"{round(1000 * s.posterior)}\t{s.strand}"
         for motif in motifs
         for s in motif.sites
     ]

@@ -1,4 +1,4 @@
-"""Stretches of low complexity: runs of one, two or three letters repeated are no motif, though nothing is more common."""
+"""Stretches of low complexity: runs of one, two or three letters are no motif, though nothing is more common."""
 
 from __future__ import annotations
 

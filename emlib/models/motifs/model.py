@@ -28,6 +28,7 @@ from .windows import Windows, windows_of
 Occurrences = Literal["oops", "zoops", "anr"]
 Strands = Literal["+", "both"]
 
+UNIFORM = Background.uniform()
 WORK = 2**19  # log joints that are computed together
 TINY = 1e-300
 
@@ -84,7 +85,7 @@ class MotifModel:
 
     Data are `Sequences`, or codes (N, L) of 0 to 3 for A, C, G, T and 4 for what is not known. A sequence in which no
     window of w known letters fits has no place for a site; it counts as background only. Parameters that hold several
-    motifs are evaluated together in one matrix product, as if they were one: since each of them climbs, so does the sum.
+    motifs are evaluated together in one matrix product, as if they were one: each of them climbs, so the sum does.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ class MotifModel:
 
     occurrences: Occurrences = "oops"
     strands: Strands = "+"
-    background: Background = Background.uniform()
+    background: Background = UNIFORM
     palindrome: bool = False
     precision: Literal["double", "single"] = "double"
     length: int = 20

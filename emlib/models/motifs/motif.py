@@ -85,8 +85,8 @@ class Motif:
 def similarity(a: Any, b: Any, overlap: int = 6) -> float:
     """Correlation of two matrices (w, 4) at their best offset and strand.
 
-    Mean over the columns that lie on each other, at least `overlap` of them, of Pearson's correlation of two columns, as
-    in Tomtom (Gupta et al. 2007).
+    Mean over the columns that lie on each other, at least `overlap` of them, of Pearson's correlation of two columns,
+    as in Tomtom (Gupta et al. 2007).
 
     Examples
     --------

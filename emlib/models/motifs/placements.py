@@ -56,7 +56,7 @@ def expect_placements(
     w : int
     latent : Latent
     """
-    S, n, _, m = odds.shape
+    _S, _n, _, m = odds.shape
     t = latent.temperature
     plus: Any = np.maximum if t == 0.0 else np.logaddexp
     scale = 1.0 if t == 0.0 else 1.0 / t

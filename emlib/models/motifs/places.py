@@ -91,7 +91,7 @@ def sites_of(model: MotifModel, data: Sequences, params: MotifParams, least: flo
         if not seen.n:
             continue
         if model.occurrences == "anr":
-            row, strand, start = np.nonzero(R > max(least, 0.5))
+            row, strand, start = np.nonzero(max(least, 0.5) < R)
         else:
             flat = R.reshape(seen.n, -1)
             row = np.flatnonzero((flat.sum(axis=1) > least) | (model.occurrences == "oops"))

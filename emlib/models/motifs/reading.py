@@ -1,4 +1,4 @@
-"""Sequences from wherever they are: strings, records, FASTA and FASTQ files; and what is wrong with them, in a sentence."""
+"""Sequences from wherever they are (strings, records, files), and what is wrong with them, in a sentence."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Search:
             return [least]
         n = 1 + int(np.ceil(np.log(most / least) / np.log(1.6)))
         inner = np.geomspace(least, most, 2 * n + 1)[1::2]
-        return sorted({int(round(w)) for w in inner})
+        return sorted({round(w) for w in inner})
 
     @property
     def _quick(self) -> MotifModel:

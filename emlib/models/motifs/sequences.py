@@ -276,8 +276,8 @@ def encode(text: str, name: str = "") -> Codes:
     if (codes < 0).any():
         at = int(np.flatnonzero(codes < 0)[0])
         raise ValueError(
-            f"sequence {name or repr(text[:20])} holds {text[at]!r} at position {at + 1}; DNA is written with A, C, G, T "
-            "(and N or another IUPAC code for what is not known)."
+            f"sequence {name or repr(text[:20])} holds {text[at]!r} at position {at + 1}; DNA is written with A, C, G, "
+            "T (and N or another IUPAC code for what is not known)."
         )
     return codes
 

@@ -1,4 +1,4 @@
-"""How surprising a motif is: exact p-values of columns, their product, and the number of alignments one could have chosen.
+"""How surprising a motif is: exact p-values of columns, their product, and in how many ways one could have aligned.
 
     E = (number of alignments of n sites of width w)  x  P(product of w column p-values is as small as this)
 
@@ -13,6 +13,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import erfcx, gammaln, logsumexp, xlogy
 
 from ...engine.latent import FloatArray
@@ -43,13 +44,13 @@ def log_column_p(counts: FloatArray, frequencies: FloatArray, exact: bool = True
     limit = -score + np.log(np.minimum(erfcx(np.sqrt(score)) + 2.0 * np.sqrt(score / np.pi), 1e300))
     if not exact:
         return np.asarray(limit)
-    found = limit.copy()
+    found, n, score = np.atleast_1d(limit.copy()), np.atleast_1d(n), np.atleast_1d(score)
     for total in np.unique(n[n <= EXACT]):
         here = n == total
-        scores, tails = _null(int(round(float(total))), tuple(float(p) for p in frequencies))
+        scores, tails = _null(round(float(total)), tuple(float(p) for p in frequencies))
         at = np.searchsorted(scores, score[here] - 1e-9 * (1.0 + score[here]))
         found[here] = tails[np.minimum(at, len(tails) - 1)]
-    return found
+    return found.reshape(counts.shape[:-1])
 
 
 @functools.lru_cache(maxsize=128)
@@ -102,7 +103,7 @@ def log_alignments(places: FloatArray, n: Any, occurrences: str) -> FloatArray:
     return log_choose(places.sum(), np.minimum(n, places.sum()))
 
 
-def numbers_of_sites(n: int) -> FloatArray:
+def numbers_of_sites(n: int) -> NDArray[Any]:
     """How many of n sites are tried as "the" sites: all numbers from 2 on if they are few, else ever sparser ones."""
     if n <= CHOICES:
         return np.arange(min(2, n), n + 1)
