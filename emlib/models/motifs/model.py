@@ -11,7 +11,7 @@ All EM does is to count them in expectation and to divide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -341,28 +341,27 @@ class MotifModel:
         """The same, and the sites: sequence, start, strand (1 or -1)."""
         L, w = length or self.length, len(params.pwm)
         codes = _markov(self.background, n, L, rng)
-        places: list[tuple[int, int, int]] = []
-        for i in range(n):
-            for start in self._places(params, L, w, rng):
-                strand = int(rng.choice(self._signs))
-                places.append((i, start, strand))
-        for i, start, strand in places:
-            pwm = params.pwm if strand == 1 else params.pwm[::-1, ::-1]
-            codes[i, start : start + w] = [rng.choice(4, p=column) for column in pwm]
-        return codes, places
+        row, start = self._places(params, n, L, w, rng)
+        strand = rng.choice(self._signs, len(row))
+        for i in range(w):
+            forward = strand == 1
+            columns = np.where(forward[:, None], params.pwm[i], params.pwm[w - 1 - i, ::-1])
+            codes[row, start + i] = (columns.cumsum(axis=1) < rng.random((len(row), 1))).sum(axis=1).clip(0, 3)
+        return codes, list(zip(row.tolist(), start.tolist(), strand.tolist(), strict=True))
 
-    def _places(self, params: MotifParams, L: int, w: int, rng: np.random.Generator) -> Iterator[int]:
+    def _places(
+        self, params: MotifParams, n: int, L: int, w: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Sequences and starts of sites, drawn from their prior."""
         if self.occurrences != "anr":
-            if rng.random() < params.rate:
-                yield int(rng.integers(L - w + 1))
-            return
-        j = 0
-        while j <= L - w:
-            if rng.random() < params.rate:
-                yield j
-                j += w
-            else:
-                j += 1
+            row = np.flatnonzero(rng.random(n) < params.rate)
+            return row, rng.integers(L - w + 1, size=len(row))
+        begins, inside = np.zeros((n, L - w + 1), dtype=bool), np.zeros(n, dtype=int)
+        for t in range(L - w + 1):
+            begins[:, t] = (inside == 0) & (rng.random(n) < params.rate)
+            inside = np.where(begins[:, t], w - 1, np.maximum(inside - 1, 0))
+        row, start = np.nonzero(begins)
+        return row, start
 
 
 def _markov(background: Background, n: int, L: int, rng: np.random.Generator) -> NDArray[np.int8]:
