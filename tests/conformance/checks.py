@@ -45,7 +45,7 @@ def additivity(case: Case) -> None:
 
 def brute_force(case: Case) -> None:
     """The likelihood is the sum over all assignments of labels, term by term."""
-    X = case.data(5 if case.told is None else 4)
+    X = case.data(5 if case.told is None else 3)
     joint = case.log_joint(X, case.params)
     n, K = joint.shape
     paths = [joint[np.arange(n), list(z)].sum() for z in itertools.product(range(K), repeat=n)]

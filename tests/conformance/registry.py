@@ -274,8 +274,8 @@ def _sites_of_labels(model: MotifModel) -> Callable[[FloatArray], list[float]]:
     return lambda row: [float(len(sites)) for sites in _labels(model, len(row), 3)]
 
 
-PWM = np.array([[0.85, 0.05, 0.04, 0.06], [0.11, 0.2, 0.56, 0.13], [0.04, 0.07, 0.1, 0.79]])
-CASES += [
+PWM = np.array([[0.76, 0.08, 0.06, 0.1], [0.11, 0.13, 0.66, 0.1], [0.07, 0.1, 0.09, 0.74]])
+MOTIFS = [
     Case(
         f"motif, {occurrences}, strands {strands}",
         MotifModel(occurrences, strands, Background.given([0.31, 0.22, 0.18, 0.29]), length=length),
@@ -289,8 +289,12 @@ CASES += [
     )
     for occurrences, strands, rate, length in [
         ("oops", "+", 1.0, 8),
-        ("zoops", "both", 0.6, 5),
-        ("anr", "both", 0.15, 5),
-        ("anr", "+", 0.15, 6),
+        ("zoops", "both", 0.7, 8),
+        ("anr", "both", 0.15, 6),
+        ("anr", "+", 0.15, 7),
     ]
 ]
+
+# With at most one site and three columns the rate is hardly known, so its maximum lies on the boundary: these kinds are
+# held to the checks that do not need an inner maximum (tests/models/test_motifs.py).
+CASES += MOTIFS[:1]

@@ -33,6 +33,9 @@ from emlib.models.motifs.scan import ScoreTable
 from emlib.models.motifs.sequences import decode, encode
 from emlib.models.motifs.significance import log_column_p, log_product_p
 
+from ..conformance import checks
+from ..conformance.registry import MOTIFS
+
 QUARTER = np.full(4, 0.25)
 PWM = np.array([[0.7, 0.1, 0.1, 0.1], [0.05, 0.15, 0.7, 0.1], [0.1, 0.2, 0.1, 0.6]])
 
@@ -134,6 +137,12 @@ def test_a_shift_is_drawn_back():
     stats = replace(model.e_step(np.zeros((1, 9), dtype=int), MotifParams(PWM))[0], letters=letters)
     drawn = model.draw(stats, MotifPrior(np.ones(4)), rng)
     assert (drawn.pwm[:, 0] > 0.5).all()
+
+
+@pytest.mark.parametrize("check", [checks.additivity, checks.brute_force, checks.monotone, checks.many_at_once])
+@pytest.mark.parametrize("case", MOTIFS[1:], ids=lambda case: case.name)
+def test_the_other_kinds_conform(case, check):
+    check(case)
 
 
 # ------------------------------------------------------------------ significance
@@ -329,10 +338,7 @@ class OverAll(MotifModel):
 @pytest.mark.parametrize("wrong", [OneOff, OverAll])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_the_suite_rejects(wrong):
-    from tests.conformance import checks
-    from tests.conformance.registry import CASES
-
-    case = next(c for c in CASES if c.name.startswith("motif, oops"))
+    case = MOTIFS[0]
     data = case.data(50)
     right, _ = case.model.e_step(data, case.params)
     other, _ = wrong(length=8, background=case.model.background).e_step(data, case.params)
