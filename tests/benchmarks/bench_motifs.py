@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import emlib
 from emlib.engine import em
-from emlib.models.motifs import Background, MotifFinder, MotifModel, MotifParams, MotifPrior, Sequences, similarity
+from emlib.models.motifs import Background, DNASequences, MotifFinder, MotifModel, MotifParams, MotifPrior, similarity
 from emlib.models.motifs.places import sites_of
 from emlib.models.motifs.sequences import decode, encode
 
@@ -64,7 +64,7 @@ def test_challenge():
         ours = performance(np.array([by_sequence[i] for i in range(20)]), starts, 15)
         model = MotifModel("oops", "+", finder.background_)
         pwm = np.full((15, 4), 0.2 / 3) + (0.8 - 0.2 / 3) * np.eye(4)[word]
-        data = Sequences(list(codes))
+        data = DNASequences(list(codes))
         top = em.fit(model, data, MotifParams(pwm), prior=MotifPrior.of(finder.background_))
         sites = sites_of(model, data, top.params)
         told = performance(sites.start[np.argsort(sites.sequence)], starts, 15)
@@ -110,7 +110,7 @@ def test_planted(n, sets):
             finder, seconds = timed(lambda: MotifFinder(**options).fit(texts))  # noqa: B023
             motif = finder.motifs_[0]
             called = [s.sequence for s in motif.sites], [s.start for s in motif.sites]
-            model, data = MotifModel("zoops", "both", finder.background_), Sequences([encode(t) for t in texts])
+            model, data = MotifModel("zoops", "both", finder.background_), DNASequences([encode(t) for t in texts])
             best = sites_of(model, data, MotifParams(pwm, 0.7))
             rows.append(
                 (

@@ -16,12 +16,12 @@ from emlib.engine import em
 from emlib.engine.latent import HARD, SOFT, sampled
 from emlib.models.motifs import (
     Background,
+    DNASequences,
     MotifFinder,
     MotifGibbs,
     MotifModel,
     MotifParams,
     MotifPrior,
-    Sequences,
     read_jaspar,
     read_meme,
     similarity,
@@ -83,7 +83,7 @@ def test_any_number_counts_letters_over_all_placements():
 def test_unknown_letters_hold_no_site_and_ends_do_not_matter():
     model = MotifModel("oops", "both")
     alone = [encode("ACGTTGAN"), encode("NNACGTAG")]
-    together = Sequences([*alone, encode("AC"), encode("NNNNNN")])
+    together = DNASequences([*alone, encode("AC"), encode("NNNNNN")])
     stats, value = model.e_step(together, MotifParams(PWM))
     parts = [model.e_step(one[None], MotifParams(PWM)) for one in alone]
     np.testing.assert_allclose(stats.letters, sum(part[0].letters for part in parts))
@@ -111,7 +111,7 @@ def test_flanks_are_counted_beside_the_sites(occurrences):
 
 
 def test_single_precision_is_the_same_to_six_digits():
-    data = Sequences(list(np.random.default_rng(2).integers(0, 4, (30, 80)).astype(np.int8)))
+    data = DNASequences(list(np.random.default_rng(2).integers(0, 4, (30, 80)).astype(np.int8)))
     pack = stacked([MotifParams(PWM, 0.4), MotifParams(PWM[::-1], 0.6)])
     for occurrences in ("zoops", "anr"):
         model = MotifModel(occurrences, "both")
@@ -253,7 +253,7 @@ def test_what_stands_beside_a_repeat_stays():
 
 def test_erasing_takes_what_was_found():
     model = MotifModel("oops", "+")
-    data = Sequences([encode(s) for s in planted()])
+    data = DNASequences([encode(s) for s in planted()])
     pwm = np.full((12, 4), 0.001) + 0.996 * np.eye(4)[encode("TTGACATATAAT")]
     block = data.blocks()[0]
     covered = _covered(model, block, MotifParams(pwm))

@@ -18,4 +18,4 @@ from .motif import Motif as Motif
 from .motif import Site as Site
 from .motif import similarity as similarity
 from .sequences import Background as Background
-from .sequences import Sequences as Sequences
+from .sequences import DNASequences as DNASequences

@@ -24,7 +24,7 @@ from .places import posterior_places, sites_of
 from .reading import coded, read_sequences
 from .scan import find_sites
 from .search import REACH, Found, Search
-from .sequences import MAX_ORDER, Background, Block, Sequences, decode
+from .sequences import MAX_ORDER, Background, Block, DNASequences, decode
 from .starts import all_words
 
 WIDTHS = (2, 100)
@@ -137,7 +137,7 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
         codes = coded(names, letters, widths[0], self.occurrences)
         if self.mask_repeats:
             codes = [low_complexity(one) for one in codes]
-        data, rng = Sequences(codes), generator(self.random_state)
+        data, rng = DNASequences(codes), generator(self.random_state)
         if not any(block.unbroken(widths[0]).any() for block in data.blocks() if block.codes.shape[1] >= widths[0]):
             raise ValueError(f"no sequence has {widths[0]} known letters in a row (outside of repeats) for a site.")
         model = self._model(data)
@@ -199,7 +199,7 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
             )
         return int(pair[0]), int(pair[1])
 
-    def _model(self, data: Sequences) -> MotifModel:
+    def _model(self, data: DNASequences) -> MotifModel:
         both, given = self.strands == "both", self.background
         if isinstance(given, Background):
             background = given

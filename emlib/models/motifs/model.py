@@ -83,7 +83,7 @@ class MotifPrior:
 class MotifModel:
     """Sites of a motif in DNA; implements `engine.em.Model`.
 
-    Data are `Sequences`, or codes (N, L) of 0 to 3 for A, C, G, T and 4 for what is not known. A sequence in which no
+    Data are `DNASequences`, or codes (N, L) of 0 to 3 for A, C, G, T and 4 for the unknown. A sequence in which no
     window of w known letters fits has no place for a site; it counts as background only. Parameters that hold several
     motifs are evaluated together in one matrix product, as if they were one: each of them climbs, so the sum does.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...engine.latent import SOFT, FloatArray, Latent, assign
 from .model import MotifModel, MotifParams
 from .placements import expect_placements
-from .sequences import Block, Sequences
+from .sequences import Block, DNASequences
 from .windows import Windows, windows_of
 
 
@@ -42,7 +42,7 @@ class Sites:
     def __len__(self) -> int:
         return len(self.sequence)
 
-    def words(self, data: Sequences) -> NDArray[np.int8]:
+    def words(self, data: DNASequences) -> NDArray[np.int8]:
         """Their letters, read in the direction of the motif (n, w)."""
         found = np.empty((len(self), self.width), dtype=np.int8)
         for i, (s, j, strand) in enumerate(zip(self.sequence, self.start, self.strand, strict=True)):
@@ -86,7 +86,7 @@ def posterior_places(
     return seen, np.asarray(R, dtype=float), np.asarray(plain, dtype=float)
 
 
-def sites_of(model: MotifModel, data: Sequences, params: MotifParams, least: float = 0.5) -> Sites:
+def sites_of(model: MotifModel, data: DNASequences, params: MotifParams, least: float = 0.5) -> Sites:
     """The sites: one in each sequence for "oops"; for the others those that are more probable than not.
 
     For "zoops" it is the sequence that must have a site with a probability above `least`, and the site is the best
@@ -112,7 +112,7 @@ def sites_of(model: MotifModel, data: Sequences, params: MotifParams, least: flo
     return found.taken(best)
 
 
-def places_of(data: Sequences, w: int, model: MotifModel) -> FloatArray:
+def places_of(data: DNASequences, w: int, model: MotifModel) -> FloatArray:
     """How many places for a site each sequence has, in both directions if either is allowed."""
     found = np.zeros(len(data))
     for block in data.blocks():

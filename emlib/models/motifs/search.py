@@ -16,7 +16,7 @@ from ...engine import em
 from ...engine.latent import FloatArray
 from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked
 from .places import Sites, places_of, sites_of
-from .sequences import Sequences
+from .sequences import DNASequences
 from .significance import COLUMN, best_columns, log_e_value, log_ratio
 from .starts import EVERY_WORD, all_words, every_word, projections
 
@@ -57,7 +57,7 @@ class Search:
     Parameters
     ----------
     model : MotifModel
-    data : Sequences
+    data : DNASequences
     prior : MotifPrior
     widths : tuple of int
         Least and most.
@@ -68,7 +68,7 @@ class Search:
     """
 
     model: MotifModel
-    data: Sequences
+    data: DNASequences
     prior: MotifPrior
     widths: tuple[int, int]
     tol: float = 1e-3

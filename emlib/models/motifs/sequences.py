@@ -181,7 +181,7 @@ class Block:
         return np.asarray(np.log(np.maximum(least, 1e-12)))
 
 
-class Sequences:
+class DNASequences:
     """Many sequences, as rectangles that the E-step takes one by one.
 
     Parameters
@@ -215,9 +215,9 @@ class Sequences:
         """Rectangles, the shortest sequences first."""
         return self._blocks
 
-    def erased(self, taken: Callable[[Block], FloatArray]) -> Sequences:
+    def erased(self, taken: Callable[[Block], FloatArray]) -> DNASequences:
         """The same sequences with the part `taken` (N, L) of each position no longer free."""
-        other = Sequences.__new__(Sequences)
+        other = DNASequences.__new__(DNASequences)
         other.codes = self.codes
         other._blocks = []
         for block in self._blocks:
@@ -229,9 +229,9 @@ class Sequences:
         """Their own composition."""
         return Background.estimated([block.codes for block in self._blocks], order, both_strands)
 
-    def some(self, chosen: NDArray[np.intp]) -> Sequences:
+    def some(self, chosen: NDArray[np.intp]) -> DNASequences:
         """A part of them."""
-        return Sequences([self.codes[i] for i in chosen])
+        return DNASequences([self.codes[i] for i in chosen])
 
 
 def _rectangle(codes: list[Codes], index: NDArray[np.intp]) -> Block:
@@ -242,10 +242,10 @@ def _rectangle(codes: list[Codes], index: NDArray[np.intp]) -> Block:
 
 
 def as_blocks(data: Any) -> list[Block]:
-    """Whatever an E-step is given, as rectangles: `Sequences`, a `Block`, or plain codes (N, L)."""
+    """Whatever an E-step is given, as rectangles: `DNASequences`, a `Block`, or plain codes (N, L)."""
     if isinstance(data, Block):
         return [data]
-    if isinstance(data, Sequences):
+    if isinstance(data, DNASequences):
         return data.blocks()
     return [Block(data.X if isinstance(data, Rows) else data)]
 

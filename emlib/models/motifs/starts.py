@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from ...engine.latent import FloatArray
-from .sequences import UNKNOWN, Background, Sequences, _reversed
+from .sequences import UNKNOWN, Background, DNASequences, _reversed
 
 EVERY_WORD = 4000  # words up to which each of them is a start
 BUCKET = 3  # words that must agree
 
 
-def all_words(data: Sequences, w: int, both_strands: bool) -> NDArray[np.int8]:
+def all_words(data: DNASequences, w: int, both_strands: bool) -> NDArray[np.int8]:
     """Every window of w known letters (n, w), read on both strands if sites may lie on either."""
     found = []
     for block in data.blocks():
