@@ -29,6 +29,8 @@ _HOMES = {
     "PoissonHMM": "emlib.models.hmm",
     "CategoricalHMM": "emlib.models.hmm",
     "KMeans": "emlib.models.kmeans",
+    "MotifFinder": "emlib.models.motifs",
+    "MotifGibbs": "emlib.models.motifs",
     "decision_boundary": "emlib.models.boundary",
     "GibbsSampler": "emlib.models.gibbs",
     "select_n_components": "emlib.models.selection",
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from .models.hmm import PoissonHMM as PoissonHMM
     from .models.kmeans import KMeans as KMeans
     from .models.mixtures import GaussianMixture as GaussianMixture
+    from .models.motifs import MotifFinder as MotifFinder
+    from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.selection import select_n_components as select_n_components
     from .models.uncertainty import standard_errors as standard_errors

@@ -18,12 +18,16 @@ __all__ = [
     "BloodCells",
     "CopyNumbers",
     "Penguins",
+    "Promoters",
     "beta_globin",
     "coriell",
+    "crp_promoters",
+    "ctcf_peaks",
     "earthquakes",
     "fetal_lamb",
     "fos",
     "galaxies",
+    "jaspar_matrices",
     "lambda_phage",
     "linkage",
     "old_faithful",
@@ -54,9 +58,16 @@ def _read(name: str) -> list[dict[str, str]]:
 
 def _fasta(name: str) -> DNA:
     """The one sequence of a shipped FASTA file."""
+    [(title, letters)] = _records(name)
+    return DNA(title, letters.upper())
+
+
+def _records(name: str) -> list[tuple[str, str]]:
+    """Titles and letters of a shipped FASTA file, gzipped or not."""
     raw = (files(__name__) / name).read_bytes()
-    title, *lines = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode("ascii").split("\n")
-    return DNA(title.removeprefix(">"), "".join(lines).upper())
+    text = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode("ascii")
+    records = [record.partition("\n") for record in text.removeprefix(">").split("\n>")]
+    return [(title.strip(), "".join(letters.split())) for title, _, letters in records]
 
 
 def _numbers(rows: list[dict[str, str]], columns: list[str]) -> Floats:
@@ -355,6 +366,71 @@ def pbmc() -> BloodCells:
         cell_types=np.array([row["cell_type"] for row in rows]),
         genes=tuple(genes),
     )
+
+
+@dataclass(frozen=True)
+class Promoters:
+    """Sequences with the places of their known sites.
+
+    Attributes
+    ----------
+    names, sequences : tuple of str
+    sites : tuple of tuples of int
+        Starts of the known sites, 22 letters each, from 0, on the + strand.
+    """
+
+    names: tuple[str, ...]
+    sequences: tuple[str, ...]
+    sites: tuple[tuple[int, ...], ...]
+
+
+def crp_promoters() -> Promoters:
+    """18 promoters of *E. coli*, 105 letters each, with 24 known sites of the protein CRP.
+
+    One site (``trn9cat``, first) is cut off by the end of its fragment, one (``lac``, second) is given one base off.
+
+    Examples
+    --------
+    >>> promoters = crp_promoters()
+    >>> len(promoters.sequences), sum(map(len, promoters.sites)), promoters.sites[0]
+    (18, 24, (16, 60))
+    """
+    records = [(header.split(), letters) for header, letters in _records("crp0.fa")]
+    return Promoters(
+        tuple(header[0] for header, _ in records),
+        tuple(letters for _, letters in records),
+        tuple(tuple(int(start) - 1 for start in header[1:]) for header, _ in records),
+    )
+
+
+def ctcf_peaks() -> list[tuple[str, str]]:
+    """500 sequences of 200 letters under ChIP-seq peaks of CTCF in human cells: (place, letters).
+
+    Examples
+    --------
+    >>> len(ctcf_peaks()), ctcf_peaks()[0][0]
+    (500, 'chr11:190037-190237')
+    """
+    return _records("ctcf_peaks.fa.gz")
+
+
+def jaspar_matrices() -> dict[str, Floats]:
+    """Letters counted in the columns of 25 vertebrate matrices of JASPAR: identifier and counts (w, 4) of A, C, G, T.
+
+    ``MA0139.1`` is CTCF; the others were drawn at random among those of 6 to 20 columns and 8 to 17 bits.
+
+    Examples
+    --------
+    >>> jaspar_matrices()["MA0139.1"].shape
+    (19, 4)
+    """
+    text = (files(__name__) / "jaspar.txt").read_text(encoding="ascii")
+    found = {}
+    for record in text.split(">")[1:]:
+        lines = record.splitlines()
+        rows = [line.partition("[")[2].strip(" ]").split() for line in lines[1:5]]
+        found[lines[0].split()[0]] = np.array(rows, dtype=float).T
+    return found
 
 
 def provenance() -> str:

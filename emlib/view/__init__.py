@@ -17,12 +17,13 @@ _HOMES = {
     "explorer": "explorers",
     "Recorder": "record",
     "draw_boundary": "figures",
+    "draw_logo": "logos",
     "ellipse": "figures",
     "scatter_by_responsibility": "figures",
     "trace_plot": "figures",
     "quote": "prose",
 }
-_MODULES = ("explorers", "figures", "picture", "prose", "record", "style")
+_MODULES = ("explorers", "figures", "logos", "picture", "prose", "record", "style")
 _NEEDED = {"matplotlib", "ipywidgets", "PIL"}
 
 __all__ = [*_HOMES, *_MODULES]
@@ -30,6 +31,7 @@ __all__ = [*_HOMES, *_MODULES]
 if TYPE_CHECKING:
     from . import explorers as explorers
     from . import figures as figures
+    from . import logos as logos
     from . import picture as picture
     from . import prose as prose
     from . import record as record
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from .figures import ellipse as ellipse
     from .figures import scatter_by_responsibility as scatter_by_responsibility
     from .figures import trace_plot as trace_plot
+    from .logos import draw_logo as draw_logo
     from .prose import quote as quote
     from .record import Recorder as Recorder
 

@@ -96,9 +96,6 @@ def test_gibbs():
     assert np.abs(found - [9.72, 21.4, 32.9]).max() < 0.1
 
 
-from emlib.course import find
-
-
 def test_mixtures():
     # A point 13.6 standard deviations out in each of ten dimensions; the smallest number above zero.
     log_density = 10 * (-0.5 * 13.6**2 - 0.5 * np.log(2 * np.pi))
