@@ -78,8 +78,8 @@ def test_cases_can_be_had_to_try_them():
 
 def test_goal_shows_yours_in_numbers():
     said = goal("mixtures.log_sum_exp", lambda a: a.max(axis=1)).text
-    assert "should return\n  total = [0.69315, -999.59]" in said
-    assert said.endswith("yours returns\n  total = [0, -1000]")
+    assert "should return\n  total = [0.69315, -999.59, 0]" in said
+    assert said.endswith("yours returns\n  total = [0, -1000, 0]")
     assert goal("mixtures.log_sum_exp", lambda a: 1 / 0).text.endswith(
         "yours raised ZeroDivisionError: division by zero"
     )
