@@ -388,6 +388,6 @@ VAGUE = np.array([[0.76, 0.08, 0.06, 0.1], [0.11, 0.13, 0.66, 0.1], [0.07, 0.1, 
 CLEAR = np.array([[0.79, 0.07, 0.06, 0.08], [0.06, 0.08, 0.8, 0.06], [0.07, 0.78, 0.08, 0.07], [0.08, 0.06, 0.8, 0.06]])
 CASES += [
     _motif("motif, oops", "oops", "+", VAGUE, 1.0, length=8, tolerance=0.12),
-    _motif("motif, zoops, both strands", "zoops", "both", CLEAR, 0.5, length=9, tolerance=0.12),
+    _motif("motif, zoops, both strands", "zoops", "both", CLEAR, 0.6, length=7, tolerance=0.12),
     _motif("motif, anr, both strands", "anr", "both", CLEAR, 0.15, length=8, tolerance=0.12),
 ]

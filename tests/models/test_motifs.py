@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import betaln, logsumexp
 
 import emlib
 from emlib.engine import em
@@ -29,9 +30,10 @@ from emlib.models.motifs import (
     to_jaspar,
     to_meme,
 )
+from emlib.models.motifs.averaged import AveragedMotifs
 from emlib.models.motifs.finder import _covered
 from emlib.models.motifs.masks import low_complexity
-from emlib.models.motifs.model import stacked
+from emlib.models.motifs.model import log_evidence, stacked, unstacked
 from emlib.models.motifs.scan import ScoreTable
 from emlib.models.motifs.sequences import decode, encode
 from emlib.models.motifs.significance import EXACT, log_column_p, log_product_p
@@ -140,6 +142,67 @@ def test_a_shift_is_drawn_back():
     stats = replace(model.e_step(np.zeros((1, 9), dtype=int), MotifParams(PWM))[0], letters=letters)
     drawn = model.draw(stats, MotifPrior(np.ones(4)), rng)
     assert (drawn.pwm[:, 0] > 0.5).all()
+
+
+# ------------------------------------------------------------------ columns averaged over
+
+
+@pytest.mark.parametrize("occurrences", ["oops", "zoops"])
+def test_the_bound_is_below_the_evidence_and_climbs(occurrences):
+    """The evidence of four short sequences: all placements, columns integrated out in closed form."""
+    rng, w, alpha, beta = np.random.default_rng(4), 2, np.full(4, 0.7), (2.0, 3.0)
+    data = rng.integers(0, 4, (4, 5))
+    model, prior = AveragedMotifs(occurrences, "+"), MotifPrior(alpha, beta)
+    places = [None, 0, 1, 2, 3] if occurrences == "zoops" else [0, 1, 2, 3]
+    terms = []
+    for chosen in itertools.product(places, repeat=4):
+        letters, n = np.zeros((w, 4)), 0
+        for x, j in zip(data, chosen, strict=True):
+            if j is not None:
+                letters[range(w), x[j : j + w]] += 1
+                n += 1
+        value = log_evidence(letters, alpha).sum() + (20 - n * w) * np.log(0.25) - n * np.log(4)
+        if occurrences == "zoops":
+            value += betaln(n + beta[0], 4 - n + beta[1]) - betaln(*beta)
+        terms.append(value)
+    exact = logsumexp(terms)
+    start = model.begin(np.array([PWM[:w]]), np.array([1.0 if occurrences == "oops" else 0.4]), prior)
+    bounds = []
+    fit = em.fit(
+        model,
+        data,
+        unstacked(start)[0],
+        prior=prior,
+        callback=lambda step: bounds.append(float(model.evidence(step.params, step.stats, prior))),
+    )
+    assert fit.converged
+    assert np.diff(fit.trace).min(initial=0.0) >= -1e-12
+    assert exact - 3.0 < bounds[-1] <= exact + 1e-9
+    if occurrences == "oops":  # ... and the objective is that bound
+        np.testing.assert_allclose(fit.trace[-1], bounds[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [6, 7])
+def test_averaging_climbs_for_palindromes(width):
+    data = np.random.default_rng(0).integers(0, 4, (20, 30))
+    model, prior = AveragedMotifs("zoops", "+", palindrome=True), MotifPrior(np.full(4, 1 / 3), (4.0, 2.0))
+    pwm = np.full((1, width, 4), 0.25) + np.tile([0.1, -0.1, 0.0, 0.0], (width, 1))
+    fit = em.fit(model, data, unstacked(model.begin(pwm, np.array([0.5]), prior))[0], prior=prior)
+    assert fit.converged
+    np.testing.assert_allclose(fit.params.pwm, fit.params.pwm[::-1, ::-1])
+
+
+def test_a_bound_with_the_wrong_divergence_would_fall():
+    """The mutant of the test above: a divergence of another prior is no part of this objective."""
+
+    class Wrong(AveragedMotifs):
+        def log_prior(self, params, prior):
+            return -super().log_prior(params, prior)
+
+    data, prior = np.random.default_rng(4).integers(0, 4, (4, 5)), MotifPrior(np.full(4, 0.7))
+    start = unstacked(Wrong().begin(np.array([PWM[:2]]), np.ones(1), prior))[0]
+    with pytest.warns(RuntimeWarning, match="lowered the objective"):
+        assert em.fit(Wrong(), data, start, prior=prior).reason == "decreased"
 
 
 # ------------------------------------------------------------------ significance

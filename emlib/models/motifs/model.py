@@ -118,7 +118,7 @@ class MotifModel:
     >>> pwm = np.array([[0.1, 0.1, 0.1, 0.7], [0.7, 0.1, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7]])
     >>> stats, log_likelihood = model.e_step(data, MotifParams(pwm))
     >>> stats.letters.shape, round(float(stats.letters[0, 3] + stats.letters[2, 3]), 1)
-    ((3, 4), 3.8)
+    ((3, 4), 3.9)
     """
 
     occurrences: Occurrences = "oops"
@@ -389,9 +389,14 @@ def _split(stats: MotifStats, s: int) -> MotifStats:
 
 def stacked(points: Sequence[MotifParams]) -> MotifParams:
     """Several motifs of one width as one."""
-    return MotifParams(np.stack([p.pwm for p in points]), np.array([float(p.rate) for p in points]))
+    columns = {f.name: np.stack([np.asarray(getattr(p, f.name)) for p in points]) for f in fields(points[0])}
+    return replace(points[0], **columns)
 
 
 def unstacked(many: MotifParams) -> list[MotifParams]:
     """And back."""
-    return [MotifParams(pwm, float(rate)) for pwm, rate in zip(many.pwm, many.rate, strict=True)]
+    numbers = [f.name for f in fields(many) if f.name != "pwm"]
+    return [
+        replace(many, pwm=many.pwm[s], **{name: float(np.asarray(getattr(many, name))[s]) for name in numbers})
+        for s in range(len(many.pwm))
+    ]

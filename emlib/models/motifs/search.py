@@ -7,14 +7,16 @@ its E-step is one matrix product. What is decided between the climbs is which of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...engine import em
 from ...engine.latent import FloatArray
-from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked
+from .averaged import ALPHA, AveragedMotifs, averaged, averaging_prior
+from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked, unstacked
 from .places import Sites, places_of, sites_of
 from .sequences import DNASequences
 from .significance import COLUMN, best_columns, log_e_value, log_ratio
@@ -22,8 +24,9 @@ from .starts import EVERY_WORD, all_words, every_word, projections
 
 WORK = 6e7  # windows times starts that are compared, all widths together
 STARTS = (60, 5000)  # least and most of them
+FEW = 1e6  # nats: what a motif of too few sites is behind any other
 REACH = 6  # columns on either side that a motif may grow or shift by at a time
-PSEUDO = 2.0  # Dirichlet parameter of a column when motifs are compared: one letter of each kind is believed in
+PSEUDO = 2.0  # Dirichlet parameter by which estimated columns are compared: one letter of each kind is believed in
 
 
 def evidence(params: MotifParams, stats: MotifStats) -> FloatArray:
@@ -41,13 +44,19 @@ def evidence(params: MotifParams, stats: MotifStats) -> FloatArray:
 
 @dataclass(frozen=True)
 class Found:
-    """A motif that the search came to."""
+    """A motif that the search came to.
+
+    `params` are its columns as reported; `fit` is the climb, whose parameters are what the sites were judged by.
+    """
 
     fit: em.Fit[MotifParams]
+    params: MotifParams
+    log_likelihood: float
     sites: Sites
     log_e_value: float
     n_counted: int
     evidence: float
+    n_sites: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class Search:
         Of the last climb.
     effort : float
         Multiplies the number of starts.
+    averaging : bool
+        Whether columns are averaged over (`AveragedMotifs`) or estimated, with `prior`.
     """
 
     model: MotifModel
@@ -74,6 +85,7 @@ class Search:
     tol: float = 1e-3
     max_iter: int = 500
     effort: float = 1.0
+    averaging: bool = False
 
     @property
     def steps(self) -> int:
@@ -81,7 +93,7 @@ class Search:
         return len(self.screened_widths()) + 1
 
     def run(self, rng: np.random.Generator, tick: Callable[[], object] = lambda: None) -> Found | None:
-        """The most significant motif (of one given width: the most probable); None if nothing can be a start."""
+        """The most probable motif; None if nothing can be a start."""
         candidates: list[MotifParams] = []
         widths = self.screened_widths()
         for w in widths:
@@ -96,12 +108,16 @@ class Search:
         return self.choose([one for one in found if one is not None])
 
     def choose(self, found: Sequence[Found]) -> Found | None:
-        """The best of several."""
+        """The best of several.
+
+        By evidence; by E-value only between widths whose columns were estimated, since the evidence does not charge
+        for them then as it should.
+        """
         if not found:
             return None
-        if self.widths[0] == self.widths[1]:
-            return max(found, key=lambda one: one.evidence)
-        return min(found, key=lambda one: one.log_e_value)
+        if self.widths[0] < self.widths[1] and not self.averaging:
+            return min(found, key=lambda one: one.log_e_value)
+        return max(found, key=lambda one: (one.n_sites >= self._enough, one.evidence))
 
     def screened_widths(self) -> list[int]:
         """Widths at which starts are compared; in between, motifs grow and shrink."""
@@ -116,7 +132,23 @@ class Search:
     def _quick(self) -> MotifModel:
         """At most one site, in single precision: enough to compare starts."""
         kind = "zoops" if self.model.occurrences == "anr" else self.model.occurrences
-        return replace(self.model, occurrences=kind, precision="single")
+        return self._climber(replace(self.model, occurrences=kind, precision="single"))
+
+    def _climber(self, model: MotifModel) -> MotifModel:
+        return averaged(model) if self.averaging else model
+
+    def _prior(self, model: MotifModel) -> MotifPrior:
+        return averaging_prior(model) if self.averaging else self.prior
+
+    def _evidence(self, model: MotifModel, params: MotifParams, stats: MotifStats) -> FloatArray:
+        if isinstance(model, AveragedMotifs):
+            return model.evidence(params, stats, self._prior(model))
+        return evidence(params, stats)
+
+    @property
+    def _enough(self) -> float:
+        """Sites below which a motif is taken only if there is no other: a wide one always fits a few places."""
+        return 0.0 if self.model.occurrences == "oops" else float(np.sqrt(len(self.data)))
 
     def _screen(self, w: int, rng: np.random.Generator, of: int) -> list[MotifParams]:
         """Starts of one width, climbed together; the best of them."""
@@ -133,20 +165,23 @@ class Search:
             pwm = projections(words, self.model.background, wanted, trials, rng)
         if not len(pwm):
             return []
-        model, pack = self._quick, MotifParams(pwm, np.full(len(pwm), self._first_rate))
+        pack = self._begun(pwm)
         keep = max(5, min(40, len(pwm) // 20))
         for rounds, left in ((2, max(keep, len(pwm) // 10)), (4, len(pwm))):
-            pack, value = self._climbed(model, pack, rounds)
-            best = np.argsort(-value, kind="stable")[:left]
-            pack = MotifParams(pack.pwm[best], np.asarray(pack.rate)[best])
+            pack, value, _ = self._climbed(pack, rounds)
+            pack = _part(pack, np.argsort(-value, kind="stable")[:left])
         return _distinct(pack)[:keep]
 
-    @property
-    def _first_rate(self) -> float:
-        return 1.0 if self.model.occurrences == "oops" else 0.5
+    def _begun(self, pwm: FloatArray) -> MotifParams:
+        """Matrices (S, w, 4) as parameters to climb from."""
+        model, rate = self._quick, np.full(len(pwm), 1.0 if self.model.occurrences == "oops" else 0.5)
+        return (
+            model.begin(pwm, rate, self._prior(model)) if isinstance(model, AveragedMotifs) else MotifParams(pwm, rate)
+        )
 
-    def _climbed(self, model: MotifModel, pack: MotifParams, rounds: int) -> tuple[MotifParams, FloatArray]:
-        """A pack of motifs after some iterations, and their evidence."""
+    def _climbed(self, pack: MotifParams, rounds: int) -> tuple[MotifParams, FloatArray, FloatArray]:
+        """A pack of motifs after some iterations, their evidence, and how many sites they have."""
+        model = self._quick
         last: list[Any] = []
         em.fit(
             model,
@@ -154,24 +189,27 @@ class Search:
             pack,
             max_iter=rounds,
             tol=0.0,
-            prior=self.prior,
+            prior=self._prior(model),
             callback=lambda step: last.__setitem__(slice(None), [step]),
             progress=False,
         )
-        return last[0].params, evidence(last[0].params, last[0].stats)
+        params, stats = last[0].params, last[0].stats
+        return params, self._evidence(model, params, stats), np.asarray(stats.sites)
 
     def _resized(self, candidates: list[MotifParams]) -> list[MotifParams]:
-        """Candidates of one width each given their own, and climbed a little more there; the most significant."""
+        """Candidates of one width each given their own, and climbed a little more there; the best of them."""
         for rounds, keep in ((5, max(5, len(candidates) // 4)), (10, 4)):
-            resized = [self.resize(one) for one in candidates]
             by_width: dict[int, list[MotifParams]] = {}
-            for one in resized:
-                by_width.setdefault(len(one.pwm), []).append(one)
-            climbed: list[MotifParams] = []
+            for one in candidates:
+                resized = self.resize(one)
+                by_width.setdefault(len(resized.pwm), []).append(resized)
+            climbed: list[tuple[float, MotifParams]] = []
             for some in by_width.values():
-                pack, _ = self._climbed(self._quick, stacked(_distinct(stacked(some))), rounds)
-                climbed += [MotifParams(p, float(r)) for p, r in zip(pack.pwm, pack.rate, strict=True)]
-            candidates = sorted(climbed, key=self._rough_e_value)[:keep]
+                pack, value, sites = self._climbed(stacked(_distinct(stacked(some))), rounds)
+                for s, one in enumerate(unstacked(pack)):
+                    worth = float(value[s]) - (0.0 if sites[s] >= self._enough else FEW)
+                    climbed.append((worth if self.averaging else -self._rough_e_value(one), one))
+            candidates = [one for _, one in sorted(climbed, key=lambda pair: -pair[0])[:keep]]
         return candidates
 
     def _rough_e_value(self, params: MotifParams) -> float:
@@ -183,29 +221,39 @@ class Search:
         return log_e_value(words, places, self.model.background.frequencies, self.model.occurrences)
 
     def resize(self, params: MotifParams) -> MotifParams:
-        """The same motif with the columns that are most significant together, within the widths allowed."""
-        least, most = self.widths
-        model = replace(self._quick, reach=REACH)
-        stats, _ = model.e_step(self.data, params)
-        cut = best_symmetric if self.model.palindrome else best_columns
-        first, width = cut(stats.letters, self.model.background.frequencies, least, most)
+        """The same motif with the columns that are worth most together, within the widths allowed."""
+        model = self._quick
+        stats, _ = replace(model, reach=REACH).e_step(self.data, params)
+        first, width = self._cut(stats.letters)
         stats = replace(stats, letters=stats.letters[first : first + width])
-        return self._quick.m_step(stats, self.prior)
+        return model.m_step(stats, self._prior(model))
+
+    def _cut(self, letters: FloatArray) -> tuple[int, int]:
+        """First column and width of the best run among columns of letters (W, 4)."""
+        frequencies, palindrome = self.model.background.frequencies, self.model.palindrome
+        if palindrome:
+            letters = (letters + letters[::-1, ::-1]) / 2
+        if self.averaging:
+            worth = log_evidence(letters, np.full(4, ALPHA)) - letters @ np.log(frequencies)
+        else:
+            worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
+        return best_columns(worth, *self.widths, symmetric=palindrome)
 
     def finish(self, params: MotifParams) -> Found | None:
         """Climbed to the top in double precision, resized until its width stays."""
         best: Found | None = None
+        model = self._climber(self.model)
         for _ in range(4):
             fit = em.fit(
-                self.model,
+                model,
                 self.data,
                 params,
                 max_iter=self.max_iter,
                 tol=self.tol,
-                prior=self.prior,
+                prior=self._prior(model),
                 progress=False,
             )
-            now = self._judged(fit)
+            now = self._judged(model, fit)
             if best is None or self.choose([best, now]) is now:
                 best = now
             else:
@@ -217,31 +265,30 @@ class Search:
 
     def looked_at(self, params: MotifParams) -> Found:
         """A motif as it is: evaluated, not climbed from."""
-        return self._judged(em.fit(self.model, self.data, params, max_iter=0, prior=self.prior, progress=False))
+        model = self.model
+        return self._judged(model, em.fit(model, self.data, params, max_iter=0, prior=self.prior, progress=False))
 
-    def _judged(self, fit: em.Fit[MotifParams]) -> Found:
+    def _judged(self, model: MotifModel, fit: em.Fit[MotifParams]) -> Found:
         sites = sites_of(self.model, self.data, fit.params, least=0.0)
         value, counted = self._significance(sites)
-        stats, _ = self.model.e_step(self.data, fit.params)
-        return Found(fit, sites, value, counted, float(evidence(fit.params, stats)))
+        stats, _ = model.e_step(self.data, fit.params)
+        params, log_likelihood = fit.params, fit.log_likelihood
+        if isinstance(model, AveragedMotifs):
+            params = MotifParams(model.posterior_mean(stats, self._prior(model)), fit.params.rate)
+            log_likelihood = self.model.e_step(self.data, params)[1]
+        worth = float(self._evidence(model, fit.params, stats))
+        return Found(fit, params, log_likelihood, sites, value, counted, worth, float(stats.sites))
 
 
-def best_symmetric(letters: FloatArray, frequencies: FloatArray, least: int, most: int) -> tuple[int, int]:
-    """The same as `best_columns` for a palindrome, which keeps its middle."""
-    W = len(letters)
-    best, value = (0, W), -np.inf
-    worth = log_ratio((letters + letters[::-1, ::-1]) / 2, frequencies) - COLUMN / 2
-    for first in range(W // 2):
-        width = W - 2 * first
-        if least <= width <= most and worth[first : first + width].sum() > value:
-            best, value = (first, width), float(worth[first : first + width].sum())
-    return best
+def _part(pack: MotifParams, chosen: NDArray[np.intp]) -> MotifParams:
+    """Some motifs of a pack."""
+    return replace(pack, **{f.name: np.asarray(getattr(pack, f.name))[chosen] for f in fields(pack)})
 
 
 def _distinct(pack: MotifParams) -> list[MotifParams]:
     """Motifs of a pack, in order, without those that have become the same."""
     kept: list[MotifParams] = []
-    for pwm, rate in zip(pack.pwm, np.asarray(pack.rate), strict=True):
-        if all(np.abs(pwm - other.pwm).max() > 0.05 for other in kept):
-            kept.append(MotifParams(pwm, float(rate)))
+    for one in unstacked(pack):
+        if all(np.abs(one.pwm - other.pwm).max() > 0.05 for other in kept):
+            kept.append(one)
     return kept

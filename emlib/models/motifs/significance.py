@@ -143,23 +143,31 @@ def log_e_value(
     return float(exact[best]), int(tried[near][best])
 
 
-def best_columns(letters: FloatArray, frequencies: FloatArray, least: int, most: int) -> tuple[int, int]:
+def best_columns(worth: FloatArray, least: int, most: int, symmetric: bool = False) -> tuple[int, int]:
     """The run of columns that is worth most: first column and width.
 
-    A column is worth its log-likelihood ratio less `COLUMN`, what three parameters fit to nothing gain on average
-    and once more (Akaike). This is the cure of the shift trap, and how widths are found: a motif that
-    is seen one column too far to the left has an empty column there and a full one outside, on its right.
+    This is the cure of the shift trap, and how widths are found: a motif that is seen one column too far to the left
+    has an empty column there and a full one outside, on its right. What a column is worth may be its log evidence
+    against the background's, or its log-likelihood ratio less `COLUMN`, what three parameters fit to nothing gain on
+    average and once more (Akaike).
 
     Parameters
     ----------
-    letters : array (W, 4)
-        Expected letters in the columns of the motif and of its surroundings.
+    worth : array (W,)
+        Of each column of the motif and of its surroundings, in nats.
     least, most : int
         Widths allowed.
+    symmetric : bool
+        Whether the middle must stay (of a palindrome).
+
+    Examples
+    --------
+    >>> best_columns(np.array([-1.0, 2.0, -0.5, 3.0, -2.0]), 1, 4)
+    (1, 3)
     """
-    worth = log_ratio(letters, frequencies) - COLUMN
-    sums = np.concatenate([[0.0], np.cumsum(worth)])
-    W = len(letters)
-    first, width = np.array([(a, w) for w in range(min(least, W), min(most, W) + 1) for a in range(W - w + 1)]).T
+    sums, W = np.concatenate([[0.0], np.cumsum(worth)]), len(worth)
+    widths = range(min(least, W), min(most, W) + 1)
+    runs = [(a, w) for w in widths for a in range(W - w + 1) if not symmetric or 2 * a + w == W]
+    first, width = np.array(runs or [(0, W)]).T
     best = int(np.argmax(sums[first + width] - sums[first]))
     return int(first[best]), int(width[best])
