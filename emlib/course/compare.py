@@ -66,7 +66,7 @@ def close(
     Examples
     --------
     >>> same = close()
-    >>> same(0.33334, 1 / 3, {}, {"mean": "()"})
+    >>> same(0.333333, 1 / 3, {}, {"mean": "()"})
     >>> same(np.zeros((3, 200)), np.zeros((200, 3)), {}, {"responsibilities": "(n, K)"}).sentence
     'responsibilities: expected shape (n, K) = (200, 3), got (3, 200): did you transpose?'
     >>> close(any_order="K")([2.0, 1.0], np.array([1.0, 2.0]), {}, {"means": "(K,)"})

@@ -323,13 +323,14 @@ def test_recheck_with_another_version_of_the_exercise(place, tmp_path, capsys, m
     kinder = tmp_path / "kinder_still.py"
     kinder.write_text(
         source.replace(
-            'first_fall.check("rounding is no fall", points=1', 'first_fall.check("rounding is no fall", points=3'
+            'first_fall.check("log-likelihoods may be positive", points=1',
+            'first_fall.check("log-likelihoods may be positive", points=3',
         )
     )
     assert cli.main([*words, str(kinder)]) == 1
     said = capsys.readouterr().out
     assert "ada, mixtures: 25 -> 27" in said
-    assert "mixtures.first_fall, rounding is no fall: 1 of 1 -> 3 of 3" in said
+    assert "mixtures.first_fall, log-likelihoods may be positive: 1 of 1 -> 3 of 3" in said
     assert "the exercise, or what judges it, has changed" in said
     assert "bob, mixtures" not in said.split("Once more")[0]
     assert "1 mark differs" in said
