@@ -73,8 +73,8 @@ class GaussianHMM(HMMEstimator):
         (K,) or (d, d).
     log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
         As in every EM estimator.
-    monitor_ : Monitor
-        The same under hmmlearn's names.
+    monitor_ : object
+        The same under hmmlearn's names: ``history``, ``iter``, ``converged``, ``tol``, ``n_iter``.
 
     Notes
     -----

@@ -92,19 +92,20 @@ class Search:
         """How often `run` ticks: each width at which starts are compared, and what follows."""
         return len(self.screened_widths()) + 1
 
-    def run(self, rng: np.random.Generator, tick: Callable[[], object] = lambda: None) -> Found | None:
-        """The most probable motif; None if nothing can be a start."""
+    def run(self, rng: np.random.Generator, tick: Callable[[], object] | None = None) -> Found | None:
+        """The most probable motif; None if nothing can be a start. `tick` is called after each step."""
+        done = tick or (lambda: None)
         candidates: list[MotifParams] = []
         widths = self.screened_widths()
         for w in widths:
             candidates += self._screen(w, rng, len(widths))
-            tick()
+            done()
         if not candidates:
             return None
         if self.widths[0] < self.widths[1]:
             candidates = self._resized(candidates)
         found = [self.finish(one) for one in candidates]
-        tick()
+        done()
         return self.choose([one for one in found if one is not None])
 
     def choose(self, found: Sequence[Found]) -> Found | None:
