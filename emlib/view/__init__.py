@@ -20,6 +20,7 @@ _HOMES = {
     "draw_logo": "logos",
     "ellipse": "figures",
     "scatter_by_responsibility": "figures",
+    "share_bars": "figures",
     "trace_plot": "figures",
     "quote": "prose",
 }
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .figures import draw_boundary as draw_boundary
     from .figures import ellipse as ellipse
     from .figures import scatter_by_responsibility as scatter_by_responsibility
+    from .figures import share_bars as share_bars
     from .figures import trace_plot as trace_plot
     from .logos import draw_logo as draw_logo
     from .prose import quote as quote

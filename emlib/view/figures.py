@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -126,6 +126,36 @@ def scatter_by_responsibility(
     steps = np.round(R * 16) / 16
     mixed = np.clip((steps / steps.sum(axis=1, keepdims=True)) @ palette, 0.0, 1.0)
     return ax.scatter(X[:, 0], X[:, 1], s=size, c=mixed, linewidths=0)
+
+
+def share_bars(ax: Axes, shares: ArrayLike, names: Sequence[str], rows: Sequence[str] | None = None) -> None:
+    """Draw each row of shares as a bar that is cut into its parts, the first row on top.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; labels of the axes are the caller's.
+    shares : array (n, K)
+        Responsibilities: each row sums to one.
+    names : sequence of str
+        Of the K parts, for the legend.
+    rows : sequence of str, optional
+        Of the n rows; their numbers by default.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> share_bars(plt.figure().add_subplot(), [[0.2, 0.8], [1.0, 0.0]], ["short", "long"])
+    """
+    table = np.asarray(shares, float)
+    places = np.arange(len(table))
+    left = np.zeros(len(table))
+    for k, part in enumerate(table.T):
+        ax.barh(places, part, left=left, color=style.COLORS[k], label=names[k])
+        left += part
+    ax.set_yticks(places, rows if rows is not None else [str(row) for row in places])
+    ax.invert_yaxis()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
 
 
 def draw_boundary(

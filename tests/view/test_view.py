@@ -359,3 +359,18 @@ def test_missing_package_gets_one_sentence(package):
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         emlib.view.nothing  # noqa: B018
+
+
+def test_share_bars_fill_each_row_once():
+    ax = plt.figure().add_subplot()
+    shares = np.array([[0.2, 0.5, 0.3], [1.0, 0.0, 0.0]])
+    figures.share_bars(ax, shares, ["a", "b", "c"], ["first", "second"])
+    ends = {}
+    for bar in ax.patches:
+        row = round(bar.get_y() + bar.get_height() / 2)
+        assert bar.get_x() == pytest.approx(ends.get(row, 0.0))
+        ends[row] = bar.get_x() + bar.get_width()
+    assert ends == {0: pytest.approx(1.0), 1: pytest.approx(1.0)}
+    assert ax.yaxis_inverted()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
+    plt.close("all")

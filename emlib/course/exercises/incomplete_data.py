@@ -400,16 +400,10 @@ def _():
     .80 of that with 9, .73 of that with 8, .35 of that with 4, and .65 of that with 7."""
 )
 def _bars(ax, answer, heads, flips, theta):
-    from ...view import style
+    from ...view.figures import share_bars
 
-    left = np.zeros(len(answer))
-    for k, share in enumerate(np.asarray(answer).T):
-        ax.barh(np.arange(len(answer)), share, left=left, color=style.COLORS[k], label=f"coin {'AB'[k]}")
-        left += share
-    ax.set(xlabel="share of the set", ylabel="set", yticks=range(len(answer)))
-    ax.set_yticklabels([f"{x} of {n}" for x, n in zip(heads, flips, strict=True)])
-    ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    share_bars(ax, answer, ["coin A", "coin B"], [f"{x} of {n}" for x, n in zip(heads, flips, strict=True)])
+    ax.set(xlabel="share of the set", ylabel="set")
 
 
 @shares.cases

@@ -134,15 +134,10 @@ def _():
     2.3 nearly all short, and 3.3 is nine tenths long."""
 )
 def _bars(ax, answer, X, centres, variance):
-    from ...view import style
+    from ...view.figures import share_bars
 
-    left = np.zeros(len(answer))
-    for k, share in enumerate(np.asarray(answer).T):
-        ax.barh(np.arange(len(answer)), share, left=left, color=style.COLORS[k], label=f"centre at {centres[k, 0]:g}")
-        left += share
-    ax.set(xlabel="share", ylabel="eruption (min)", yticks=range(len(answer)), yticklabels=[f"{x:g}" for x in X[:, 0]])
-    ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    share_bars(ax, answer, [f"centre at {c:g}" for c in centres[:, 0]], [f"{x:g}" for x in X[:, 0]])
+    ax.set(xlabel="share", ylabel="eruption (min)")
 
 
 @shares.cases

@@ -474,15 +474,10 @@ def _():
     the second in halves, the third nine tenths of component 0."""
 )
 def _shares(ax, answer, log_joint):
-    from ...view import style
+    from ...view.figures import share_bars
 
-    left = np.zeros(len(answer))
-    for k, share in enumerate(np.asarray(answer).T):
-        ax.barh(np.arange(len(answer)), share, left=left, color=style.COLORS[k], label=f"component {k}")
-        left += share
-    ax.set(xlabel="share of the point", ylabel="point", yticks=range(len(answer)))
-    ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    share_bars(ax, answer, [f"component {k}" for k in range(log_joint.shape[1])])
+    ax.set(xlabel="share of the point", ylabel="point")
 
 
 @responsibilities.cases
@@ -943,16 +938,26 @@ fit.check(
 fit.check("no iteration at all: the start and its log-likelihood", points=1, on="no iteration")
 
 
-def _loop(X, weights, means, covariances, n_iter, shares=_responsibilities, again=True):
+def _moved(X, r, old):
+    return _moments(X, r)
+
+
+def _likelihood(a):
+    return _total(a).sum()
+
+
+def _loop(X, *start_and_length, shares=_responsibilities, again=True, move=_moved, worth=_likelihood):
+    """EM, of which one part may be replaced: shares, M-step (it is given the old parameters), entries of the trace."""
+    *params, n_iter = start_and_length
     trace = []
     for t in range(n_iter):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append(_total(a).sum())
+        a = _log_joint(X, *params)
+        trace.append(worth(a))
         if t == 0 or again:
             r = shares(a)
-        weights, means, covariances = _moments(X, r)
-    trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
-    return weights, means, covariances, np.array(trace)
+        params = move(X, r, params)
+    trace.append(worth(_log_joint(X, *params)))
+    return *params, np.array(trace)
 
 
 @fit.slip(
@@ -1006,13 +1011,10 @@ def mean_for_sum(X, weights, means, covariances, n_iter):
     "the new mean."
 )
 def old_means(X, weights, means, covariances, n_iter):
-    trace = []
-    for _ in range(n_iter):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append(_total(a).sum())
-        weights, means, covariances = _moments(X, _responsibilities(a), centres=means)
-    trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
-    return weights, means, covariances, np.array(trace)
+    def move(X, r, old):
+        return _moments(X, r, centres=old[1])
+
+    return _loop(X, weights, means, covariances, n_iter, move=move)
 
 
 @fit.slip(
@@ -1046,13 +1048,10 @@ def not_fed_back(X, weights, means, covariances, n_iter):
     "The weights stay those of the start. All three parameters move in every M-step: use the weights that it returns."
 )
 def weights_kept(X, weights, means, covariances, n_iter):
-    trace = []
-    for _ in range(n_iter):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append(_total(a).sum())
-        _, means, covariances = _moments(X, _responsibilities(a))
-    trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
-    return weights, means, covariances, np.array(trace)
+    def move(X, r, old):
+        return old[0], *_moments(X, r)[1:]
+
+    return _loop(X, weights, means, covariances, n_iter, move=move)
 
 
 @fit.slip(
@@ -1060,13 +1059,10 @@ def weights_kept(X, weights, means, covariances, n_iter):
     "returns."
 )
 def covariances_kept(X, weights, means, covariances, n_iter):
-    trace = []
-    for _ in range(n_iter):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append(_total(a).sum())
-        weights, means, _ = _moments(X, _responsibilities(a))
-    trace.append(_total(_log_joint(X, weights, means, covariances)).sum())
-    return weights, means, covariances, np.array(trace)
+    def move(X, r, old):
+        return *_moments(X, r)[:2], old[2]
+
+    return _loop(X, weights, means, covariances, n_iter, move=move)
 
 
 @fit.slip(
@@ -1074,12 +1070,8 @@ def covariances_kept(X, weights, means, covariances, n_iter):
     "M-steps. After the loop evaluate once more, without another M-step."
 )
 def one_step_further(X, weights, means, covariances, n_iter):
-    trace = []
-    for _ in range(n_iter + 1):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append(_total(a).sum())
-        weights, means, covariances = _moments(X, _responsibilities(a))
-    return weights, means, covariances, np.array(trace)
+    weights, means, covariances, trace = _loop(X, weights, means, covariances, n_iter + 1)
+    return weights, means, covariances, trace[:-1]
 
 
 @fit.slip(
@@ -1087,13 +1079,10 @@ def one_step_further(X, weights, means, covariances, n_iter):
     "log-likelihood of the points is the sum of log_sum_exp(a)."
 )
 def expected_for_observed(X, weights, means, covariances, n_iter):
-    trace = []
-    for _ in range(n_iter):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append((_responsibilities(a) * a).sum())
-        weights, means, covariances = _moments(X, _responsibilities(a))
-    a = _log_joint(X, weights, means, covariances)
-    return weights, means, covariances, np.array([*trace, (_responsibilities(a) * a).sum()])
+    def worth(a):
+        return (_responsibilities(a) * a).sum()
+
+    return _loop(X, weights, means, covariances, n_iter, worth=worth)
 
 
 @fit.slip(
@@ -1137,12 +1126,7 @@ def start_returned(X, weights, means, covariances, n_iter):
     "log_sum_exp(a).sum()."
 )
 def not_summed(X, weights, means, covariances, n_iter):
-    trace = []
-    for _ in range(n_iter):
-        a = _log_joint(X, weights, means, covariances)
-        trace.append(_total(a))
-        weights, means, covariances = _moments(X, _responsibilities(a))
-    return weights, means, covariances, np.array([*trace, _total(_log_joint(X, weights, means, covariances))])
+    return _loop(X, weights, means, covariances, n_iter, worth=_total)
 
 
 @fit.also
