@@ -197,19 +197,27 @@ def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, 
     name for some of the cases only would be a guess. A slip that would have failed a case which the student passed is
     not the student's.
     """
-    failed = {name for name, trial in trials.items() if trial.difference}
-    explained = {}
-    for slip in function.slips:
-        like = {name for name in trials if _answers_like(function, slip, cases[name], trials[name].outcome)}
-        if like >= trials.keys() - failed and like & failed:
-            explained[slip.name] = like & failed
-    slips = {slip.name: slip for slip in function.slips}
-    for name, cases_of_it in explained.items():
-        if cases_of_it == failed:
-            return [slips[name]]
-    for one, other in itertools.combinations(sorted(explained, key=lambda name: -len(explained[name])), 2):
-        if explained[one] | explained[other] == failed:
-            return [slips[one], slips[other]]
+
+    def explains(slip: Slip, name: str) -> bool:
+        return _answers_like(function, slip, cases[name], trials[name].outcome)
+
+    failed = [name for name, trial in trials.items() if trial.difference]
+    passed = [name for name in trials if name not in failed]
+    explained: dict[Slip, set[str]] = {slip: set() for slip in function.slips}
+    for name in failed:
+        like = [slip for slip in function.slips if explains(slip, name)]
+        if not like:
+            return []  # nothing explains this one, so nothing explains all: most wrong answers end here
+        for slip in like:
+            explained[slip].add(name)
+    candidates = [slip for slip, some in explained.items() if some and all(explains(slip, name) for name in passed)]
+    for slip in candidates:
+        if len(explained[slip]) == len(failed):
+            return [slip]
+    candidates.sort(key=lambda slip: -len(explained[slip]))
+    for one, other in itertools.combinations(candidates, 2):
+        if len(explained[one] | explained[other]) == len(failed):
+            return [one, other]
     return []
 
 
