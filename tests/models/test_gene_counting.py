@@ -102,6 +102,16 @@ def test_a_recessive_trait_is_a_square_root():
     assert by_allele(genes, genes.standard_errors_)["a"] == pytest.approx(np.sqrt((1 - q * q) / 4000), rel=1e-5)
 
 
+def test_many_people_do_not_look_like_a_fall():
+    """Logarithms near 0 are exact to a digit of 1, times the people that they stand for."""
+    counts = {"dominant": 999_990, "recessive": 10}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        genes = Genes("recessive", tol=1e-12, n_init=1).fit(counts)
+    assert genes.converged_
+    assert by_allele(genes)["a"] == pytest.approx(1e-5**0.5, rel=1e-3)
+
+
 def test_penetrance():
     """80 % of the homozygotes fall ill: the frequency is that of a fifth more of them."""
     scheme = {"ill": {"aa": 0.8}, "well": {"AA": 1, "Aa": 1, "aa": 0.2}}

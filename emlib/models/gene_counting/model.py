@@ -129,7 +129,7 @@ class GeneModel:
             )
             counts += found
             values += gains.sum(axis=0)
-            noise += 8 * EPS * float(np.abs(gains).sum() + gains.size)
+            noise += 8 * EPS * float(np.abs(gains).sum() + np.broadcast_to(weights, gains.shape).sum())
         if params.frequencies.ndim == 1:
             return GeneStats(counts[:, 0], float(values[0]), noise), float(values[0])
         return GeneStats(counts.T, values, noise), float(values.sum())
