@@ -23,6 +23,7 @@ __all__ = [
     "Trios",
     "apoe",
     "beta_globin",
+    "blood_groups",
     "coriell",
     "crp_promoters",
     "ctcf_peaks",
@@ -51,6 +52,9 @@ TIMES_DAYS = (162, 267, 271, 185, 111, 61, 27, 8, 3, 1)
 
 # Offspring of four phenotypes in a cross of linked genes (AB, Ab, aB, ab).
 LINKAGE_COUNTS = (125, 18, 20, 34)
+
+# Patients of each ABO blood group.
+BLOOD_GROUPS = {"A": 186, "B": 38, "AB": 13, "O": 284}
 
 # People of the 1000 Genomes Project by genotype at two SNPs of the gene APOE, in the order of `APOE_GENOTYPES`; and the
 # frequencies of e3, e2, e4 and e1 in the phased data of the same people.
@@ -288,6 +292,22 @@ def times_deaths() -> Ints:
     [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
     """
     return np.repeat(np.arange(len(TIMES_DAYS)), TIMES_DAYS)[:, None]
+
+
+def blood_groups() -> dict[str, int]:
+    """Blood groups of 521 patients with an ulcer of the duodenum, in the ABO system.
+
+    Returns
+    -------
+    dict of str to int
+        People of each group.
+
+    Examples
+    --------
+    >>> blood_groups()
+    {'A': 186, 'B': 38, 'AB': 13, 'O': 284}
+    """
+    return dict(BLOOD_GROUPS)
 
 
 def linkage() -> Ints:
