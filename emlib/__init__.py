@@ -29,6 +29,8 @@ _HOMES = {
     "PoissonHMM": "emlib.models.hmm",
     "CategoricalHMM": "emlib.models.hmm",
     "KMeans": "emlib.models.kmeans",
+    "GeneCounting": "emlib.models.gene_counting",
+    "genotype_log_likelihoods": "emlib.models.gene_counting",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
     "decision_boundary": "emlib.models.boundary",
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
+    from .models.gene_counting import GeneCounting as GeneCounting
+    from .models.gene_counting import genotype_log_likelihoods as genotype_log_likelihoods
     from .models.gibbs import GibbsSampler as GibbsSampler
     from .models.hmm import CategoricalHMM as CategoricalHMM
     from .models.hmm import GaussianHMM as GaussianHMM

@@ -16,6 +16,7 @@ from ..engine.latent import FloatArray
 from ..engine.mixture import MixtureParams
 from ..engine.parameters import flatten
 from .checks import in_short
+from .gene_counting import GeneCounting, GeneParams
 from .mixture_estimator import MixtureEstimator
 
 FAR = 0.1  # standard errors from the maximum beyond which a fit is said to have stopped early
@@ -91,14 +92,18 @@ def check_level(level: float) -> float:
     return float(level)
 
 
-def by_parameter(params: MixtureParams) -> ByParameter:
-    """Mixture parameters (or anything in their shape) under their names."""
+def by_parameter(params: Any) -> ByParameter:
+    """Parameters of a mixture, or of another model (or anything in their shape), under their names."""
+    if not isinstance(params, MixtureParams):
+        return ByParameter({f.name: np.asarray(getattr(params, f.name)) for f in fields(params)})
     own = {f.name: np.asarray(getattr(params.components, f.name)) for f in fields(params.components)}
     return ByParameter({"weights": np.asarray(params.weights), **own})
 
 
-def in_own_units(mixture: MixtureEstimator) -> MixtureParams:
+def in_own_units(mixture: MixtureEstimator | GeneCounting) -> Any:
     """The fitted parameters as the user knows them, measured from no origin."""
+    if isinstance(mixture, GeneCounting):
+        return GeneParams(mixture.frequencies_)
     return MixtureParams(mixture.weights_, mixture._stored(np.zeros(mixture.n_features_in_)))
 
 
@@ -112,7 +117,7 @@ def check_fitted_mixture(mixture: Any) -> MixtureEstimator:
 
 
 def standard_errors(mixture: Any, X: Any, *, progress: bool | None = None) -> StandardErrors:
-    """Standard errors of a fitted mixture, from the curvature of its likelihood.
+    """Standard errors of a fitted mixture (or of `GeneCounting`), from the curvature of its likelihood.
 
     The observed information is measured in free coordinates and turned into errors of the
     parameters themselves by the delta method. It is the curvature at one maximum: that labels
@@ -122,10 +127,10 @@ def standard_errors(mixture: Any, X: Any, *, progress: bool | None = None) -> St
     Parameters
     ----------
     mixture : estimator
-        Fitted, by maximum likelihood or, with a ``prior``, by maximum a posteriori; then the
-        curvature is that of the log posterior, and the errors approximate posterior deviations (eq. 7.12).
+        A mixture or `GeneCounting`, fitted by maximum likelihood or, with a ``prior``, by maximum a posteriori; then
+        the curvature is that of the log posterior, and the errors approximate posterior deviations (eq. 7.12).
     X : array (n, d)
-        The rows it was fitted to.
+        The rows it was fitted to (for `GeneCounting` whatever it was fitted to).
     progress : bool, optional
         Show a progress bar; by default on a terminal, once it takes longer than 2 s. There are
         two E-steps for each free parameter.
@@ -163,7 +168,7 @@ def standard_errors(mixture: Any, X: Any, *, progress: bool | None = None) -> St
     >>> known.interval(0.95).rates[:, 1, 0].round(2).tolist()
     [0.99, 5.44]
     """
-    mixture = check_fitted_mixture(mixture)
+    mixture = mixture if isinstance(mixture, GeneCounting) else check_fitted_mixture(mixture)
     model, rows, params, prior = mixture._fitted_world(X)
     information = observed_information(model, rows, params, prior=prior, executor=threads(), progress=progress)
     errors = information.standard_errors
@@ -188,7 +193,7 @@ def standard_errors(mixture: Any, X: Any, *, progress: bool | None = None) -> St
     )
 
 
-def _names(params: MixtureParams) -> tuple[str, ...]:
+def _names(params: Any) -> tuple[str, ...]:
     """One name for each number, in the order of `flatten`."""
     arrays = by_parameter(params).arrays
     names = [

@@ -20,6 +20,7 @@ from emlib.engine.latent import FloatArray
 from emlib.engine.markov import HiddenMarkov, MarkovParams, MarkovPrior
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.sequences import Sequences
+from emlib.models.gene_counting import GeneParams, GenotypeLikelihoods, Genotypes, PhenotypeCounts, read_scheme
 from emlib.models.linkage import Linkage, LinkageParams
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
 
@@ -43,7 +44,7 @@ class Case:
     # all assignments of labels (P, n) with their log joint probability (P,), where rows depend on each other
     paths: Callable[[Any, Any], tuple[FloatArray, FloatArray]] | None = None
     # where labels are many and not counted one by one: what each label of a row adds to `counts` instead
-    told: Callable[[FloatArray], list[float]] | None = None
+    told: Callable[[FloatArray], Any] | None = None
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
@@ -390,4 +391,77 @@ CASES += [
     _motif("motif, oops", "oops", "+", VAGUE, 1.0, length=8, tolerance=0.12),
     _motif("motif, zoops, both strands", "zoops", "both", CLEAR, 0.6, length=7, tolerance=0.12),
     _motif("motif, anr, both strands", "anr", "both", CLEAR, 0.15, length=8, tolerance=0.12),
+]
+
+
+# ------------------------------------------------------------------ genes: a label is a genotype
+
+
+def _ordered_pairs(penetrances: dict[tuple[int, int], list[float]]) -> Callable[[FloatArray, Any], FloatArray]:
+    """A row for each person; penetrances by allele pairs in order. Mother's gene, father's gene, phenotype."""
+
+    def log_joint(X: FloatArray, params: GeneParams) -> FloatArray:
+        p, K = params.frequencies, len(params.frequencies)
+        joint = np.zeros((X.shape[1], len(penetrances)))
+        for g, pair in enumerate(itertools.combinations_with_replacement(range(K), 2)):
+            ways = {pair, pair[::-1]}
+            joint[:, g] = sum(p[a] * p[b] for a, b in ways) * np.array(penetrances[pair])
+        with np.errstate(divide="ignore"):
+            rows = np.log(joint)
+        return np.vstack([np.repeat(rows, row.astype(int), axis=0) for row in X])
+
+    return log_joint
+
+
+ABO = {(0, 0): 0, (0, 1): 0, (0, 2): 2, (1, 1): 3, (1, 2): 1, (2, 2): 1}  # alleles A, O, B; phenotypes A, B, AB, O
+SEVERITY = {"severe": {"aa": 0.7}, "mild": {"aa": 0.3, "aA": 0.4}, "well": {"aA": 0.6, "AA": 1.0}}
+CASES += [
+    Case(
+        name,
+        PhenotypeCounts.of(read_scheme(scheme)),
+        GeneParams(np.array(frequencies)),
+        f.DirichletPrior(2.5),
+        _ordered_pairs(penetrances),
+        permute=None,
+        counts=attrgetter("genotypes"),
+    )
+    for name, scheme, frequencies, penetrances in [
+        ("genes, ABO", "ABO", [0.3, 0.5, 0.2], {pair: np.eye(4)[s].tolist() for pair, s in ABO.items()}),
+        (
+            "genes, penetrance",
+            SEVERITY,
+            [0.6, 0.4],
+            {(0, 0): [0.7, 0.3, 0.0], (0, 1): [0.0, 0.4, 0.6], (1, 1): [0.0, 0.0, 1.0]},
+        ),
+    ]
+]
+
+
+def _two_sites(free: bool) -> Callable[[FloatArray, Any], FloatArray]:
+    """Nine labels a person: a genotype at either site."""
+
+    def log_joint(X: FloatArray, params: GeneParams) -> FloatArray:
+        p = params.frequencies
+        prior = p if free else np.array([dist.binom(2, q).pmf([0, 1, 2]) for q in p[:, 1]])
+        sites = X.reshape(len(X), 2, 3) + np.log(prior)
+        return (sites[:, 0, :, None] + sites[:, 1, None, :]).reshape(len(X), 9)
+
+    return log_joint
+
+
+CASES += [
+    Case(
+        name,
+        GenotypeLikelihoods(*genotypes),
+        GeneParams(np.array(frequencies)),
+        f.DirichletPrior(2.5),
+        _two_sites(bool(genotypes)),
+        permute=None,
+        told=lambda row: np.array([np.eye(6)[a] + np.eye(6)[3 + b] for a in range(3) for b in range(3)]),
+        counts=lambda stats: stats.genotypes.ravel(),
+    )
+    for name, genotypes, frequencies in [
+        ("genes, reads at two sites", (), [[0.7, 0.3], [0.45, 0.55]]),
+        ("genes, reads without Hardy-Weinberg", (Genotypes.free(3),), [[0.5, 0.2, 0.3], [0.3, 0.4, 0.3]]),
+    ]
 ]

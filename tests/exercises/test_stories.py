@@ -109,6 +109,34 @@ def test_mixtures():
     assert f"{1150.0000001:.11g}" != f"{1150.0000001:.10g}" == "1150"
 
 
+def test_gene_counting():
+    task = tasks("gene_counting")
+    given = task["expected_genotypes"].example_inputs()
+    assert (int(given["counts"].sum()), int(given["counts"][0])) == (521, 186)
+    assert f"{shown(task['log_likelihood_of_counts']):.1f}" == "-650.6"
+    expected = shown(task["expected_genotypes"])
+    assert [f"{people:.1f}" for people in expected] == ["42.9", "143.1", "6.3", "31.7", "13.0", "284.0"]
+    assert [f"{p:.4f}" for p in shown(task["count_genes"])] == ["0.2322", "0.0550", "0.7128"]
+    two, _ = task["gene_counting"](given["counts"], given["genotypes"], given["looks"], given["p"], 2)
+    assert [f"{p:.4f}" for p in two] == ["0.2160", "0.0503", "0.7337"]
+    p, log_likelihood = shown(task["gene_counting"])
+    assert [f"{share:.4f}" for share in p] == ["0.2136", "0.0501", "0.7363"]
+    assert f"{log_likelihood:.2f}" == "-511.57"
+    assert 1 / 0.01**2 == 10_000
+    logs = task["site_frequencies"].example_inputs()["log_likelihoods"]
+    assert logs.shape == (60, 40, 3)
+    assert 2 * len(logs) == 120
+    people = data.hapmap_trios("CEU")
+    genotypes = people.genotypes[people.founders]
+    whole = np.flatnonzero((genotypes >= 0).all(axis=0))[::11][:40]
+    truth = genotypes[:, whole].mean(axis=0) / 2
+    found = shown(task["site_frequencies"])
+    calls = np.argmax(logs + np.log(np.stack([(1 - found) ** 2, 2 * found * (1 - found), found**2], axis=1)), axis=2)
+    lost = np.where(truth < 0.5, 1, -1) * (calls.mean(axis=0) / 2 - truth)
+    assert lost.mean() < -0.03
+    assert abs(np.mean(np.where(truth < 0.5, 1, -1) * (found - truth))) < 0.01
+
+
 def test_hmm():
     tasks = load("hmm").functions
     shown = {name: (task.example_inputs(), task.expected(task.example_inputs())) for name, task in tasks.items()}
