@@ -106,6 +106,10 @@ def test_slack_is_where_the_likelihood_has_fallen():
     alike = EquivalenceClasses.of([[0, 1], [2]], [60, 40])
     assert slack(alike, np.array([0.3, 0.3, 0.4])).tolist()[:2] == [np.inf, np.inf]
     assert np.isfinite(slack(alike, np.array([0.3, 0.3, 0.4]))[2])
+    shorter = EquivalenceClasses.of([[0], [0, 1]], [50, 50], effective_lengths=[10, 9])
+    at_the_edge = TranscriptQuantifier().fit(shorter)
+    assert at_the_edge.counts_[1] < 0.5
+    assert at_the_edge.slack().tolist() == [0.0, 0.0]
 
 
 def test_batched_bootstrap_is_each_alone():

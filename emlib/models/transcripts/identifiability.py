@@ -61,7 +61,7 @@ class Identifiability:
 
 
 def identifiability(classes: EquivalenceClasses) -> Identifiability:
-    """Find the transcripts that the classes cannot tell apart (eq. 11.10).
+    """Find the transcripts that the classes cannot tell apart (eq. 11.11).
 
     The likelihood sees the shares only through the probability of each class, ``W @ shares``, and through their sum. A
     direction d with ``W d = 0`` and ``sum(d) = 0`` changes neither. Such directions never leave a set of transcripts
@@ -108,10 +108,11 @@ def identifiability(classes: EquivalenceClasses) -> Identifiability:
 
 
 def slack(classes: EquivalenceClasses, shares: FloatArray, nats: float = 0.01) -> FloatArray:
-    """How many fragments each transcript can gain or lose for `nats` of log-likelihood (eq. 11.11).
+    """How many fragments each transcript can gain or lose for `nats` of log-likelihood (eq. 11.10).
 
     From the curvature at the maximum: others move along so as to lose least. Exact for small `nats`, as long as
-    no share reaches zero on the way; shares that are zero stay so.
+    no share reaches zero on the way. Transcripts with less than half a fragment are held where they are: there the
+    maximum lies on the boundary, and what counts is the slope.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def slack(classes: EquivalenceClasses, shares: FloatArray, nats: float = 0.01) -
     Returns
     -------
     array (T,)
-        Fragments; infinity where nothing holds the share in place (`identifiability`), 0 for shares of zero.
+        Fragments; infinity where nothing holds the share in place (`identifiability`), 0 with less than half a fragment.
 
     Examples
     --------
@@ -132,7 +133,7 @@ def slack(classes: EquivalenceClasses, shares: FloatArray, nats: float = 0.01) -
     [0.97, 0.97]
     """
     n, T = classes.n_fragments, len(shares)
-    moving = np.flatnonzero(shares > 1e-6 / n)
+    moving = np.flatnonzero(n * shares >= 0.5)
     seen = classes[np.flatnonzero(classes.counts > 0)]
     W = seen.matrix[:, moving].toarray()
     density = seen.matrix @ shares
