@@ -33,6 +33,7 @@ _HOMES = {
     "genotype_log_likelihoods": "emlib.models.gene_counting",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
+    "TranscriptQuantifier": "emlib.models.transcripts",
     "decision_boundary": "emlib.models.boundary",
     "GibbsSampler": "emlib.models.gibbs",
     "select_n_components": "emlib.models.selection",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.selection import select_n_components as select_n_components
+    from .models.transcripts import TranscriptQuantifier as TranscriptQuantifier
     from .models.uncertainty import standard_errors as standard_errors
 
 

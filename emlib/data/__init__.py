@@ -20,6 +20,7 @@ __all__ = [
     "CopyNumbers",
     "Penguins",
     "Promoters",
+    "TranscriptReads",
     "Trios",
     "apoe",
     "beta_globin",
@@ -32,6 +33,7 @@ __all__ = [
     "fos",
     "galaxies",
     "hapmap_trios",
+    "hox_ugt",
     "jaspar_matrices",
     "lambda_phage",
     "linkage",
@@ -611,6 +613,63 @@ def apoe() -> Apoe:
         counts=np.array([counts for counts, _ in APOE_COUNTS.values()]),
         haplotypes=np.array([(0, 0), (0, 1), (1, 0), (1, 1)]),
         phased=np.array([phased for _, phased in APOE_COUNTS.values()]),
+    )
+
+
+@dataclass(frozen=True)
+class TranscriptReads:
+    """Pairs of reads, the transcripts that they are compared with, and where they truly come from.
+
+    Attributes
+    ----------
+    transcripts : list of (str, str)
+        Names and letters, from Ensembl.
+    genes : tuple of str
+        Of each transcript.
+    reads, mates : tuple of str
+        Fragment i is read i of both, 50 letters each.
+    origins : array (n,) of str
+        The transcript that each fragment was drawn from, by its RefSeq name: another annotation than `transcripts`.
+    starts, lengths : array (n,) of int
+        Where the fragment begins on its origin, from 0, and how many letters it has.
+    kallisto : dict of str to array
+        What kallisto 0.48.0 reports for each transcript: ``length``, ``eff_length``, ``est_counts``, ``tpm``.
+    """
+
+    transcripts: list[tuple[str, str]]
+    genes: tuple[str, ...]
+    reads: tuple[str, ...]
+    mates: tuple[str, ...]
+    origins: Words
+    starts: Ints
+    lengths: Ints
+    kallisto: dict[str, Floats]
+
+
+def hox_ugt() -> TranscriptReads:
+    """10,000 simulated pairs of reads from human HOXC genes and UGT3A2, and 14 transcripts of these genes.
+
+    Examples
+    --------
+    >>> rna = hox_ugt()
+    >>> len(rna.reads), rna.reads[0][:12], str(rna.origins[0]), rna.genes[0]
+    (10000, 'GTTCCGAGCGCT', 'NM_014620', 'UGT3A2')
+    """
+    titles = [(title.split(), letters) for title, letters in _records("hox_ugt_transcripts.fa.gz")]
+    raw = gzip.decompress((files(__name__) / "hox_ugt_reads.tsv.gz").read_bytes()).decode("ascii")
+    rows = [line.split("\t") for line in raw.splitlines()[1:]]
+    rows.sort(key=lambda row: int(row[3]))  # the file is sorted by place, for then it packs well
+    table = [line.split("\t") for line in (files(__name__) / "hox_ugt_kallisto.tsv").read_text("ascii").splitlines()]
+    columns = zip(*(row[1:] for row in table[1:]), strict=True)
+    return TranscriptReads(
+        transcripts=[(words[0], letters) for words, letters in titles],
+        genes=tuple(words[1] for words, _ in titles),
+        reads=tuple(row[4] for row in rows),
+        mates=tuple(row[5] for row in rows),
+        origins=np.array([row[0] for row in rows]),
+        starts=np.array([int(row[1]) for row in rows]),
+        lengths=np.array([int(row[2]) for row in rows]),
+        kallisto={name: np.array(list(map(float, column))) for name, column in zip(table[0][1:], columns, strict=True)},
     )
 
 
