@@ -1,4 +1,4 @@
 """One module a topic, the only definition of its exercise: notebook, solution and every check are made of it."""
 
 # In the order of the chapters.
-TOPICS = ("incomplete_data", "mixtures", "why_it_climbs", "families", "kmeans", "pitfalls", "gibbs", "hmm")
+TOPICS = ("incomplete_data", "mixtures", "why_it_climbs", "families", "kmeans", "pitfalls", "gibbs", "motifs", "hmm")

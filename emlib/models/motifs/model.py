@@ -132,7 +132,7 @@ class MotifModel:
     # ------------------------------------------------------------------ E
 
     def e_step(self, data: Any, params: MotifParams, latent: Latent = SOFT) -> tuple[MotifStats, float]:
-        """Expected letters under the motif, over all places that a site may have (eq. 10.6); the log-likelihood (eq. 10.5)."""
+        """Expected letters under the motif, over all places of a site (eq. 10.6); the log-likelihood (eq. 10.5)."""
         many = params if params.pwm.ndim == 3 else MotifParams(params.pwm[None], np.reshape(params.rate, 1))
         self._check(many)
         blocks = as_blocks(data)
@@ -284,7 +284,7 @@ class MotifModel:
     def draw(
         self, stats: MotifStats, prior: MotifPrior, rng: np.random.Generator, current: MotifParams | None = None
     ) -> MotifParams:
-        """Columns from their Dirichlet posteriors, the rate from its beta; where there is a `reach`, shifted perhaps.
+        """Columns from their Dirichlet posteriors (eq. 10.14), the rate from its beta; perhaps shifted.
 
         Which columns the sites lie under is drawn first, from the evidence of each possible run of w columns: sites
         that are all one letter off would otherwise have to move one by one, against each other (Lawrence et al. 1993).
