@@ -20,7 +20,7 @@ COLORS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
 
 
 def logo_heights(counts: Any, n_sites: float | None = None) -> FloatArray:
-    """Heights of the letters in bits (w, 4), corrected for a small sample.
+    """Heights of the letters in bits (w, 4), corrected for a small sample (eq. 10.3).
 
     Parameters
     ----------

@@ -10,5 +10,6 @@ TOPICS = (
     "pitfalls",
     "gibbs",
     "gene_counting",
+    "motifs",
     "hmm",
 )

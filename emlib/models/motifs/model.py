@@ -132,7 +132,7 @@ class MotifModel:
     # ------------------------------------------------------------------ E
 
     def e_step(self, data: Any, params: MotifParams, latent: Latent = SOFT) -> tuple[MotifStats, float]:
-        """Expected letters under the motif, over all places that a site may have; the log-likelihood."""
+        """Expected letters under the motif, over all places of a site (eq. 10.6); the log-likelihood (eq. 10.5)."""
         many = params if params.pwm.ndim == 3 else MotifParams(params.pwm[None], np.reshape(params.rate, 1))
         self._check(many)
         blocks = as_blocks(data)
@@ -186,7 +186,7 @@ class MotifModel:
     def _one_place(
         self, odds: FloatArray, seen: Windows, rate: FloatArray, latent: Latent
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """At most one site: the posterior of its place (and of there being none) is a softmax."""
+        """At most one site: the posterior of its place (and of there being none) is a softmax (eq. 10.4, eq. 10.9)."""
         S, n = odds.shape[:2]
         if self.occurrences == "oops":
             joint = odds.reshape(S, n, -1)
@@ -206,7 +206,7 @@ class MotifModel:
         return (1,) if self.strands == "+" else (1, -1)
 
     def log_odds(self, seen: Windows, pwm: FloatArray) -> FloatArray:
-        """Of S motifs in every window, (S, n, strands, m), with the log prior of a place."""
+        """Of S motifs in every window (eq. 10.2, eq. 10.11), (S, n, strands, m), with the log prior of a place."""
         S, w, _ = pwm.shape
         eta = np.log(np.maximum(pwm, TINY))
         if self.strands == "both":
@@ -254,7 +254,7 @@ class MotifModel:
     # ------------------------------------------------------------------ M
 
     def m_step(self, stats: MotifStats, prior: MotifPrior | None = None) -> MotifParams:
-        """Letters of each column over their sum; sites over the chances of one."""
+        """Letters of each column over their sum (eq. 10.7); sites over the chances of one."""
         letters = self._folded(stats.letters)
         if prior is not None:
             letters = letters + (prior.letters - 1.0)
@@ -284,7 +284,7 @@ class MotifModel:
     def draw(
         self, stats: MotifStats, prior: MotifPrior, rng: np.random.Generator, current: MotifParams | None = None
     ) -> MotifParams:
-        """Columns from their Dirichlet posteriors, the rate from its beta; where there is a `reach`, shifted perhaps.
+        """Columns from their Dirichlet posteriors (eq. 10.14), the rate from its beta; perhaps shifted.
 
         Which columns the sites lie under is drawn first, from the evidence of each possible run of w columns: sites
         that are all one letter off would otherwise have to move one by one, against each other (Lawrence et al. 1993).

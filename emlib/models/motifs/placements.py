@@ -5,7 +5,7 @@ A sequence is read from left to right. At each position where a site could begin
 exponentially with the length, but they are paths through L + 1 boundaries with steps of 1 and of w, so all of them are
 summed in one sweep forward and one back:
 
-    F(t + w) gains F(t) rate odds(t)          F(t + 1) gains F(t) (1 - rate)
+    F(t + w) gains F(t) rate odds(t)          F(t + 1) gains F(t) (1 - rate)          (eq. 10.10)
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _null(n: int, frequencies: tuple[float, ...]) -> tuple[FloatArray, FloatArra
 def log_product_p(log_p: FloatArray, w: Any) -> FloatArray:
     """Log probability that the product of w uniform numbers is as small as this one, given its log.
 
-    ``P = x sum_{i < w} (-log x)^i / i!`` (Bailey & Gribskov 1998).
+    ``P = x sum_{i < w} (-log x)^i / i!`` (eq. 10.12; Bailey & Gribskov 1998).
 
     Examples
     --------
@@ -114,7 +114,7 @@ def numbers_of_sites(n: int) -> NDArray[Any]:
 def log_e_value(
     words: NDArray[np.int8], places: FloatArray, frequencies: FloatArray, occurrences: str
 ) -> tuple[float, int]:
-    """Log E-value of sites, best first, minimised over how many of them count.
+    """Log E-value of sites (eq. 10.13), best first, minimised over how many of them count.
 
     Parameters
     ----------
