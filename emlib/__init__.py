@@ -28,6 +28,7 @@ _HOMES = {
     "GaussianHMM": "emlib.models.hmm",
     "PoissonHMM": "emlib.models.hmm",
     "CategoricalHMM": "emlib.models.hmm",
+    "HaplotypeEM": "emlib.models.haplotypes",
     "KMeans": "emlib.models.kmeans",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
     from .models.gibbs import GibbsSampler as GibbsSampler
+    from .models.haplotypes import HaplotypeEM as HaplotypeEM
     from .models.hmm import CategoricalHMM as CategoricalHMM
     from .models.hmm import GaussianHMM as GaussianHMM
     from .models.hmm import PoissonHMM as PoissonHMM
