@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ...engine.latent import FloatArray
-from .genotypes import Genotypes, Ints
+from .genotypes import Genotypes, Ints, Table
 
 Indices = NDArray[np.intp]
 
@@ -119,7 +119,7 @@ class Locus:
         equal = pairs.first == pairs.second
         return self.kind[pairs.owner] + equal * (len(self.number) // 2)
 
-    def enter(self, pairs: Diplotypes, haplotypes: Ints) -> tuple[Diplotypes, Ints, Indices]:
+    def enter(self, pairs: Diplotypes, haplotypes: Table) -> tuple[Diplotypes, Table, Indices]:
         """The pairs with this locus, the haplotypes (H', l + 1), and the row of `haplotypes` that each continues."""
         row, K = self._row(pairs), self.n_alleles
         number = self.number[row]
@@ -141,7 +141,7 @@ class Locus:
 def _ways(low: int, high: int, K: int) -> list[tuple[int, int]]:
     """Ordered pairs of alleles that look like this genotype, -1 standing for any allele."""
     if high < 0:
-        return list(itertools.product(range(K), repeat=2))
+        return [(x, y) for x in range(K) for y in range(K)]
     if low < 0:
         return sorted({(high, k) for k in range(K)} | {(k, high) for k in range(K)})
     return sorted({(low, high), (high, low)})
@@ -153,7 +153,7 @@ def loci_of(genotypes: Genotypes, rows: NDArray[np.bool_]) -> list[Locus]:
     return [Locus(alleles[:, j], K) for j, K in enumerate(genotypes.n_alleles)]
 
 
-def enumerate_diplotypes(genotypes: Genotypes) -> tuple[Diplotypes, Ints]:
+def enumerate_diplotypes(genotypes: Genotypes) -> tuple[Diplotypes, Table]:
     """All pairs of haplotypes that are compatible with each informative genotype, and the haplotypes (H, L).
 
     Examples

@@ -64,9 +64,9 @@ class HaplotypeEM(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     n_init : int, optional
-        Climbs, the first from equal shares for all pairs of a person, the others from random ones. By default ten (fewer
-        where lists are long), and where these end at different heights people are shared out anew, about the best end,
-        until that has not helped for five batches of eight.
+        Climbs, the first from equal shares for all pairs of a person, the others from random ones. By default ten
+        (fewer where lists are long), and where these end at different heights people are shared out anew, about the
+        best end, until that has not helped for five batches of eight.
     max_pairs : int
         The longest list of pairs, over all genotypes. A million need some 100 MB.
     tol : float
@@ -169,6 +169,7 @@ class HaplotypeEM(BaseEstimator):  # type: ignore[misc]
     def _keep(self, genotypes: Genotypes, found: Found) -> None:
         order = np.argsort(-found.fit.params.frequencies, kind="stable")
         self._table, self._labels = found.haplotypes[order].astype(np.int64), genotypes.labels
+        self._counts = genotypes.counts
         self.haplotypes_ = genotypes.coded(self._table)
         self.frequencies_ = found.fit.params.frequencies[order]
         self.log_likelihood_ = found.fit.log_likelihood
@@ -215,10 +216,8 @@ class HaplotypeEM(BaseEstimator):  # type: ignore[misc]
         return DiplotypePosterior(person, pairs.first[at], pairs.second[at], shares[at])
 
     def score_samples(self, G: Any) -> FloatArray:
-        """Log-likelihood of each person (n,), in nats; minus infinity for a genotype that no two haplotypes make."""
-        check_is_fitted(self)
-        genotypes = read_genotypes(G, self._labels)
-        pairs = pairs_among(genotypes, self._table, everybody=True)
+        """Log-likelihood of each person (n,), in nats: the log of the sum over pairs in eq. 9.2."""
+        genotypes, pairs, _ = self._posterior(G)
         return log_likelihoods(pairs, self.frequencies_)[genotypes.of_person]
 
     def _posterior(self, G: Any) -> tuple[Genotypes, Diplotypes, FloatArray]:
@@ -243,8 +242,8 @@ class HaplotypeEM(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         array (H,)
-            NaN for haplotypes of less than a thousandth of an expected copy: their frequencies are zero as far as can be
-            seen, on the boundary, where there is no curvature. Those of the others take these zeros as known.
+            NaN for haplotypes of less than a thousandth of an expected copy: their frequencies are zero as far as can
+            be seen, on the boundary, where there is no curvature. Those of the others take these zeros as known.
 
         Raises
         ------
@@ -287,7 +286,7 @@ class HaplotypeEM(BaseEstimator):  # type: ignore[misc]
         rng = generator(random_state)
         drawn = rng.choice(len(self.frequencies_), size=(n_samples, 2), p=self.frequencies_ / self.frequencies_.sum())
         alleles = self.haplotypes_[drawn].swapaxes(1, 2)
-        return alleles
+        return alleles.sum(axis=2) if self._counts else np.sort(alleles, axis=2)
 
 
 def check_people(genotypes: Genotypes) -> None:

@@ -17,6 +17,7 @@ from ...engine.latent import FloatArray
 from ..checks import in_short
 
 Ints = NDArray[np.int64]
+Table = NDArray[Any]  # haplotypes (H, L), of whatever integer type: there may be a million
 MISSING = -1
 
 
@@ -64,7 +65,7 @@ class Genotypes:
         """Genotypes (G,) with an allele known; others are compatible with anything and say nothing."""
         return np.asarray((self.alleles >= 0).any(axis=(1, 2)))
 
-    def coded(self, haplotypes: Ints) -> NDArray[Any]:
+    def coded(self, haplotypes: Table) -> Table:
         """Haplotypes of allele numbers (H, L) in the codes of the input."""
         columns = [codes[haplotypes[:, j]] for j, codes in enumerate(self.labels)]
         return np.column_stack(columns) if columns else haplotypes
@@ -139,8 +140,8 @@ def _of_counts(table: FloatArray, name: str) -> Ints:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(
-            f"{name} holds {table[row, column]:g} for person {row} at locus {column}; a count of the alternate allele is "
-            "0, 1 or 2, and -1 or NaN if it is missing."
+            f"{name} holds {table[row, column]:g} for person {row} at locus {column}; a count of the alternate allele "
+            "is 0, 1 or 2, and -1 or NaN if it is missing."
         )
     counts = np.where(missing, 0, table).astype(np.int64)
     pairs = np.stack([counts >= 2, counts >= 1], axis=2).astype(np.int64)
@@ -154,8 +155,8 @@ def _of_pairs(table: FloatArray, name: str) -> Ints:
     if bad.any():
         row, column, which = np.argwhere(bad)[0]
         raise ValueError(
-            f"{name} holds {table[row, column, which]:g} for person {row} at locus {column}; an allele is a whole number, "
-            "0 or above, and -1 or NaN if it is missing."
+            f"{name} holds {table[row, column, which]:g} for person {row} at locus {column}; an allele is a whole "
+            "number, 0 or above, and -1 or NaN if it is missing."
         )
     return np.where(missing, MISSING, table).astype(np.int64)
 

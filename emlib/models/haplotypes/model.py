@@ -1,4 +1,4 @@
-"""Haplotypes nobody has seen: which two does each person carry, and how frequent is each?
+"""Haplotypes nobody has seen: which two each person carries, and how frequent each is.
 
 A genotype says which alleles a person has at each locus, not which of them lie together on one chromosome. The hidden
 part is the pair of haplotypes (the diplotype); under Hardy-Weinberg proportions it has the probability
@@ -11,7 +11,6 @@ person among these pairs (eq. 9.3). M: count each haplotype, over twice the peop
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,7 @@ from ...engine.em import EPS, Degenerate
 from ...engine.families import DirichletPrior
 from ...engine.latent import SOFT, FloatArray, Latent
 from .diplotypes import Diplotypes
-from .genotypes import Genotypes, Ints, read_genotypes
+from .genotypes import Genotypes, Ints, Table, read_genotypes
 from .pairing import pairs_among
 
 SMALLEST = 1e-150  # frequencies below count as zero: the product of two would leave the range of numbers
@@ -83,7 +82,7 @@ class HaplotypeModel:
     [0.5, 0.0, 0.0, 0.5]
     """
 
-    haplotypes: Ints
+    haplotypes: Table
     missing: float = 0.0
     _labels: tuple[NDArray[Any], ...] = field(init=False, repr=False, compare=False)
 
@@ -93,9 +92,7 @@ class HaplotypeModel:
 
     # ------------------------------------------------------------------ E
 
-    def e_step(
-        self, data: Any, params: HaplotypeParams, latent: Latent = SOFT
-    ) -> tuple[HaplotypeStats, float]:
+    def e_step(self, data: Any, params: HaplotypeParams, latent: Latent = SOFT) -> tuple[HaplotypeStats, float]:
         """Expected numbers of haplotypes: each person is shared among the pairs that explain it (eq. 9.3)."""
         [found] = self.e_steps(data, [params], latent)
         return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...engine.em import Degenerate
 from .diplotypes import Diplotypes, Indices, Locus, loci_of
-from .genotypes import Genotypes, Ints
+from .genotypes import Genotypes, Table
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class _Tree:
     leaf: Indices  # haplotype of each whole path
 
     @classmethod
-    def of(cls, haplotypes: Ints, n_alleles: tuple[int, ...]) -> _Tree:
+    def of(cls, haplotypes: Table, n_alleles: tuple[int, ...]) -> _Tree:
         number = np.zeros(len(haplotypes), dtype=np.intp)
         children, n = [], 1
         for j, K in enumerate(n_alleles):
@@ -49,7 +49,7 @@ def _ways(locus: Locus, owner: Indices, equal: Indices | bool) -> tuple[Indices,
     return pair, np.arange(len(pair)) + (locus.start[row] - (ends - number))[pair]
 
 
-def pairs_among(genotypes: Genotypes, haplotypes: Ints, everybody: bool = False) -> Diplotypes:
+def pairs_among(genotypes: Genotypes, haplotypes: Table, everybody: bool = False) -> Diplotypes:
     """The pairs of given haplotypes (H, L) that are compatible with each informative genotype, or with each.
 
     Raises
@@ -92,10 +92,10 @@ class Partners:
     given: Indices
     partner: Indices
     owner: Indices
-    haplotypes: Ints
+    haplotypes: Table
 
 
-def partners_of(genotypes: Genotypes, haplotypes: Ints, rows: Indices) -> Partners:
+def partners_of(genotypes: Genotypes, haplotypes: Table, rows: Indices) -> Partners:
     """Partners of given haplotypes in the genotypes `rows`, every one of them, whether or not it is given itself."""
     tree = _Tree.of(haplotypes, genotypes.n_alleles)
     owner = np.arange(len(rows))

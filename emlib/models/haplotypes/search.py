@@ -5,11 +5,11 @@
 2. Climbs start from shared-out people: each person's pairs are given equal shares, or shares drawn at random, and
    counted. (Frequencies drawn at random are worse starts: most haplotypes that are possible do not exist.) After some
    steps on the whole list only pairs that still matter to one of the climbs are kept.
-3. If the climbs end at different heights, kicks follow: some people are shared out anew, others stay where the best
-   climb has put them, until no kick has helped for a while.
-4. Of the best end every haplotype that is not in it is asked whether the likelihood would rise with its frequency. Those
-   for which it would enter, and the climb goes on. In the end there are none: frequencies at which the likelihood of
-   *all* haplotypes is stationary, whatever was left out on the way.
+3. If the climbs end at different heights, kicks follow: some people are shared out anew (among the pairs that mattered
+   to any climb), others stay where the best climb has put them, until no kick has helped for a while.
+4. Of the best end every haplotype that is not in it is asked whether the likelihood would rise with its frequency.
+   Those for which it would enter, and the climb goes on. In the end there are none: frequencies at which the likelihood
+   of *all* haplotypes is stationary, whatever was left out on the way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ...engine import em
 from ...engine.latent import FloatArray
 from .diplotypes import Diplotypes, Indices, Locus, loci_of, unspecified
-from .genotypes import Genotypes, Ints
+from .genotypes import Genotypes, Table
 from .model import HaplotypeModel, HaplotypeParams, pairs_posterior
 from .pairing import pairs_among, partners_of
 
@@ -32,12 +32,13 @@ WARM = 15  # steps on the whole list before it is shortened
 NEGLIGIBLE = 1e-7  # of a person, for a pair to be left out after them; those that would matter come back in the end
 CAREFUL = 1e-5  # the same where a list is too long, after a few steps
 UNEVEN = 0.3  # shape of the gamma variates of which random shares are made: most of a person goes to few pairs
-SAME = 0.05  # nats: ends closer than this are one
+SAME = 0.01  # nats: ends closer than this are one
 KICKED = 0.2  # share of the genotypes that a kick shares out anew
 AT_ONCE, PATIENCE, MOST_KICKS = 8, 5, 400  # kicks in a batch, batches without success, kicks in all
 RISE = 1e-4  # a left-out haplotype enters if its score is above 1 by so much
 PARTNERS = 2**12  # people so incomplete that their partners number more are not asked in step 4
 ROUGH = 1e-3  # nats: climbs that are only compared may stop so early; the best goes on
+ENOUGH = 500  # iterations of such a climb: those that take longer walk along ridges
 MOST_WORK = 2**24  # pairs times climbs that the first steps may touch: fewer climbs where lists are long
 
 
@@ -70,7 +71,7 @@ class Found:
 
     fit: em.Fit[HaplotypeParams]
     pairs: Diplotypes
-    haplotypes: Ints
+    haplotypes: Table
     ends: FloatArray  # log-likelihoods of all climbs
     trimming: Trimming = field(default_factory=Trimming)
 
@@ -95,9 +96,7 @@ class Search:
     max_iter: int = 10_000
     accelerate: Any = "squarem"
 
-    def run(
-        self, genotypes: Genotypes, rng: np.random.Generator, tick: Callable[[], object] = lambda: None
-    ) -> Found:
+    def run(self, genotypes: Genotypes, rng: np.random.Generator, tick: Callable[[], object] = lambda: None) -> Found:
         """All of it. `tick` is called after each climb of the first, each batch of kicks and each question."""
         pairs, haplotypes, exact = self.listed(genotypes)
         few = 10 if self.n_init is None else self.n_init
@@ -107,7 +106,7 @@ class Search:
         best = self.climbed(pairs, haplotypes, starts)
         tick()
         if self.n_init is None and np.ptp(best.ends) > SAME:
-            best = self.kicked(pairs, haplotypes, best, rng, tick)
+            best = self.kicked(best, rng, tick)
         return self.completed(genotypes, best, exact, tick)
 
     @property
@@ -116,10 +115,11 @@ class Search:
 
     # ------------------------------------------------------------------ 1
 
-    def listed(self, genotypes: Genotypes) -> tuple[Diplotypes, Ints, bool]:
+    def listed(self, genotypes: Genotypes) -> tuple[Diplotypes, Table, bool]:
         """Pairs and haplotypes, and whether nothing was trimmed."""
         rows = genotypes.informative
-        pairs, haplotypes, exact = unspecified(genotypes.weights[rows]), np.zeros((1, 0), dtype=np.int16), True
+        pairs, exact = unspecified(genotypes.weights[rows]), True
+        haplotypes: Table = np.zeros((1, 0), dtype=np.int16)
         p = np.ones(1)
         for locus in loci_of(genotypes, rows):
             if locus.growth(pairs).sum() > self.max_pairs:
@@ -130,8 +130,8 @@ class Search:
         return pairs, haplotypes, exact
 
     def _trimmed(
-        self, pairs: Diplotypes, haplotypes: Ints, p: FloatArray, locus: Locus
-    ) -> tuple[Diplotypes, Ints, FloatArray]:
+        self, pairs: Diplotypes, haplotypes: Table, p: FloatArray, locus: Locus
+    ) -> tuple[Diplotypes, Table, FloatArray]:
         """Without the pairs that hardly matter, so that the next locus fits; everybody keeps the best one at least."""
         model = HaplotypeModel(haplotypes)
         fit = em.fit(model, pairs, _normal(p), max_iter=WARM, tol=ROUGH, progress=False)
@@ -145,7 +145,7 @@ class Search:
 
     # ------------------------------------------------------------------ 2
 
-    def climbed(self, pairs: Diplotypes, haplotypes: Ints, starts: list[HaplotypeParams], warm: int = WARM) -> Found:
+    def climbed(self, pairs: Diplotypes, haplotypes: Table, starts: list[HaplotypeParams], warm: int = WARM) -> Found:
         """Climb from all starts, after `warm` steps on what matters to any of them."""
         model = HaplotypeModel(haplotypes)
         begun = em.search(model, pairs, starts, max_iter=warm, tol=ROUGH, progress=False).starts
@@ -154,21 +154,15 @@ class Search:
             matters |= pairs_posterior(pairs, one.params.frequencies) > NEGLIGIBLE
         short, left = pairs.kept(matters)
         shorter = [_normal(one.params.frequencies[left]) for one in begun]
-        options = {**self._options, "tol": max(ROUGH, self.tol)}
+        options = {**self._options, "tol": max(ROUGH, self.tol), "max_iter": min(ENOUGH, self.max_iter)}
         best = em.search(HaplotypeModel(haplotypes[left]), short, shorter, **options)
         return Found(best, short, haplotypes[left], np.array([one.log_likelihood for one in best.starts]))
 
     # ------------------------------------------------------------------ 3
 
-    def kicked(
-        self,
-        pairs: Diplotypes,
-        haplotypes: Ints,
-        best: Found,
-        rng: np.random.Generator,
-        tick: Callable[[], object],
-    ) -> Found:
+    def kicked(self, best: Found, rng: np.random.Generator, tick: Callable[[], object]) -> Found:
         """Share out some people anew, climb, and keep what is better."""
+        pairs, haplotypes = best.pairs, best.haplotypes
         failures, kicks, ends = 0, 0, [best.ends]
         while failures < PATIENCE and kicks < MOST_KICKS:
             p = np.zeros(len(haplotypes))
@@ -206,7 +200,7 @@ class Search:
             best = Found(replace(longer, starts=best.fit.starts), pairs, haplotypes, best.ends)
 
 
-def asked(genotypes: Genotypes, best: Found, exact: bool) -> tuple[Ints, Trimming]:
+def asked(genotypes: Genotypes, best: Found, exact: bool) -> tuple[Table, Trimming]:
     """Haplotypes outside of the best whose frequency the likelihood would have rise (H', L), and how it stands.
 
     Only a partner of one that is kept has a score: the derivative of ``sum over b of p_a p_b`` in p_a is the sum over
@@ -259,21 +253,21 @@ def _counted(
     return _normal(np.bincount(pairs.first, shares, H) + np.bincount(pairs.second, shares, H))
 
 
-def _normal(p: FloatArray) -> HaplotypeParams:
+def _normal(p: NDArray[Any]) -> HaplotypeParams:
     return HaplotypeParams(p / p.sum())
 
 
-def _as_items(table: Ints) -> NDArray[Any]:
+def _as_items(table: Table) -> NDArray[Any]:
     """Rows as single items that can be compared."""
     rows = np.ascontiguousarray(table, dtype=np.int64)
     return rows.view([("", rows.dtype)] * rows.shape[1]).ravel()
 
 
-def _contained(rows: Ints, table: Ints) -> NDArray[np.bool_]:
+def _contained(rows: Table, table: Table) -> NDArray[np.bool_]:
     return np.isin(_as_items(rows), _as_items(table))
 
 
-def _rows_in(rows: Ints, table: Ints) -> Indices:
+def _rows_in(rows: Table, table: Table) -> Indices:
     """Where each of some rows of `table` is in it."""
     items = _as_items(table)
     order = np.argsort(items)
