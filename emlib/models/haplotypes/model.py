@@ -114,7 +114,7 @@ class HaplotypeModel:
             return data
         table = data.X if isinstance(data, Rows) else data
         genotypes = table if isinstance(table, Genotypes) else read_genotypes(table, self._labels)
-        return pairs_among(genotypes, self.haplotypes)
+        return pairs_among(genotypes, self.haplotypes, everybody=True)
 
     # ------------------------------------------------------------------ M
 
@@ -223,7 +223,7 @@ def _joint(pairs: Diplotypes, P: FloatArray) -> FloatArray:
 def _expected(pairs: Diplotypes, P: FloatArray, latent: Latent) -> list[tuple[HaplotypeStats, float]]:
     """Statistics and objective at the columns of P (H, S)."""
     joint, t = _joint(pairs, P), latent.temperature
-    if t not in (0.0, 1.0) or (t == 0.0 and latent.rng is not None):
+    if t not in (0.0, 1.0):
         top = np.maximum.reduceat(joint, pairs.begins)
         joint /= top[pairs.owner]
         joint **= 1.0 / t
