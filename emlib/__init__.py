@@ -28,6 +28,7 @@ _HOMES = {
     "GaussianHMM": "emlib.models.hmm",
     "PoissonHMM": "emlib.models.hmm",
     "CategoricalHMM": "emlib.models.hmm",
+    "HaplotypeEM": "emlib.models.haplotypes",
     "KMeans": "emlib.models.kmeans",
     "GeneCounting": "emlib.models.gene_counting",
     "genotype_log_likelihoods": "emlib.models.gene_counting",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from .models.gene_counting import GeneCounting as GeneCounting
     from .models.gene_counting import genotype_log_likelihoods as genotype_log_likelihoods
     from .models.gibbs import GibbsSampler as GibbsSampler
+    from .models.haplotypes import HaplotypeEM as HaplotypeEM
     from .models.hmm import CategoricalHMM as CategoricalHMM
     from .models.hmm import GaussianHMM as GaussianHMM
     from .models.hmm import PoissonHMM as PoissonHMM
