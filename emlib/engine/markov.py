@@ -23,7 +23,7 @@ from .blocks import Rows
 from .chains import Chain
 from .coordinates import Face, Fixed, Named, Simplex
 from .em import EPS, Degenerate
-from .families import Family
+from .families import Family, IndependentNormalInverseWishart
 from .families.base import NO_EVIDENCE, counts_of, dirichlet
 from .kernel import Natural, Statistics, log_densities, moments
 from .latent import SOFT, FloatArray, Latent
@@ -186,7 +186,8 @@ class HiddenMarkov:
     ) -> MarkovParams:
         """Start and transitions from their Dirichlet, components from their family's posterior."""
         family: Any = self.family
-        more = () if current is None else (current.components,)
+        in_turn = current is not None and isinstance(prior.components, IndependentNormalInverseWishart)
+        more = (current.components,) if current is not None and in_turn else ()
         components = family.draw(stats.emissions, prior.components, rng, *more)
         start = dirichlet(stats.first + np.asarray(prior.start), rng)
         params = MarkovParams(start, dirichlet(stats.moves + np.asarray(prior.transitions), rng), components)
