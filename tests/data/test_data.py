@@ -46,3 +46,45 @@ def test_pbmc():
     assert (cells.counts.sum(axis=1) < cells.total_umi).all()
     assert "LYZ" in cells.genes
     assert (cells.cell_types == "Dendritic").sum() == 240
+
+
+@pytest.mark.parametrize("population", ["CEU", "YRI"])
+def test_hapmap_trios(population):
+    people = data.hapmap_trios(population)
+    G = people.genotypes
+    assert G.shape == (len(people.samples), len(people.snps)) == (90, 603)
+    assert set(np.unique(G)) == {-1, 0, 1, 2}
+    assert (np.diff(people.positions) > 0).all()
+    assert sorted(people.trios.ravel()) == list(range(90))
+    assert len(people.founders) == 60
+    # Mendel's law: a parent and a child are not opposite homozygotes.
+    child, *parents = (G[people.trios[:, i]] for i in range(3))
+    assert sum(((child - p) ** 2 == 4)[(child >= 0) & (p >= 0)].sum() for p in parents) < 30
+
+
+def test_hapmap_transmission_adds_up():
+    people = data.hapmap_trios("CEU")
+    passed = people.transmitted
+    told = (passed >= 0).all(axis=(1, 2))
+    assert told.mean() > 0.8
+    child, *parents = (people.genotypes[people.trios[:, i]] for i in range(3))
+    np.testing.assert_array_equal(passed[:, :, 0].sum(axis=1)[told], child[told])
+    for i, parent in enumerate(parents):
+        np.testing.assert_array_equal(passed[:, i].sum(axis=1)[told], parent[told])
+    hets = (child == 1) & (parents[0] == 1) & (parents[1] == 1)
+    assert hets.any()
+    assert not told[hets].any()
+
+
+def test_apoe():
+    table = data.apoe()
+    assert table.counts.sum() == 2504
+    assert table.people("AFR").sum(axis=0).tolist() == [217 + 39 + 2 * 49, 86 + 10 + 39 + 1]
+    np.testing.assert_allclose(table.phased.sum(axis=1), 1.0, atol=2e-4)
+    # Phased frequencies agree with the allele counts of the same people.
+    own = np.array([table.people(p).mean(axis=0) / 2 for p in table.populations])
+    np.testing.assert_allclose(table.phased @ table.haplotypes, own, atol=2e-4)
+    with pytest.raises(ValueError, match="population is 'MARS'"):
+        table.people("MARS")
+    with pytest.raises(ValueError, match="population is 'JPT'"):
+        data.hapmap_trios("JPT")
