@@ -1,0 +1,1 @@
+"""Phasing: which alleles lie on one chromosome, along a region."""
