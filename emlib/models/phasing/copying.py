@@ -59,7 +59,7 @@ class Copying:
         nearest = None if self._all else Neighbours(self.haplotypes, K, rng, self.kernels)
         R, B, u = np.empty((L, K), np.uint8), np.empty((L, 2, K), np.float32), np.empty((L, 2))
         jumps, errors = np.zeros(L), np.zeros(2)
-        for i in rng.permutation(n):
+        for i in rng.permutation(n).tolist():
             rng.random(out=u)
             self._visit(i, R, nearest, u, B, jumps, errors, False)
         self.jump = np.clip(jumps / (2.0 * n), LEAST, MOST)
@@ -71,7 +71,7 @@ class Copying:
         K = min(self.references, 2 * n - 2)
         nearest = None if self._all else Neighbours(self.haplotypes, K, rng, self.kernels)
         R, B, u = np.empty((L, K), np.uint8), np.empty((L, 2, K), np.float32), np.empty((L, 2))
-        for i in np.flatnonzero((self.genotypes < 0).any(axis=1)):
+        for i in np.flatnonzero((self.genotypes < 0).any(axis=1)).tolist():
             self._visit(i, R, nearest, u, B, np.zeros(L), np.zeros(2), True)
 
     def _visit(self, i: int, R: Any, nearest: Any, u: Any, B: Any, jumps: Any, errors: Any, fixed: bool) -> None:
@@ -82,13 +82,11 @@ class Copying:
         K = R.shape[1]
         stay, jump = (1.0 - self.jump).astype(np.float32), (self.jump / K).astype(np.float32)
         own = np.ascontiguousarray(self.haplotypes[:, 2 * i : 2 * i + 2].T)
-        self.kernels.sweep(
-            self.genotypes[i], own, R, stay, jump, np.float32(self.error), u, B, jumps, errors, fixed
-        )
+        self.kernels.sweep(self.genotypes[i], own, R, stay, jump, np.float32(self.error), u, B, jumps, errors, fixed)
         self.haplotypes[:, 2 * i : 2 * i + 2] = own.T
 
-    def block_move(self, rng: np.random.Generator) -> None:
-        """Draw both haplotypes of everybody at once, whole, as copies of the few nearest.
+    def block_move(self, rng: np.random.Generator, people: list[int] | None = None) -> None:
+        """Draw both haplotypes of everybody (or of some people) at once, whole, as copies of the few nearest.
 
         A heterozygote at a time, a sweep rarely leaves a wrong arrangement of a long block; here it is drawn anew. The
         references are few, since a pair of them is a state.
@@ -102,14 +100,12 @@ class Copying:
         jump = np.repeat((self.jump / K).astype(np.float32)[:, None], K, axis=1)
         jump[0] = 1.0 / K
         states, alleles, jumped = np.empty((2, L), np.intp), np.empty((2, L), np.int8), np.empty((2, L), bool)
-        for i in rng.permutation(n):
+        for i in rng.permutation(n).tolist() if people is None else people:
             nearest.gather(i, self.haplotypes, R)
             ones = np.where(R, np.float32(1.0 - self.error), np.float32(self.error))
             show = np.stack([1 - ones, ones])
             self.kernels.pair_forward(self.genotypes[i], stay, jump, show, F, scale)
-            self.kernels.pair_draw(
-                self.genotypes[i], stay, jump, show, F, rng.random((L, 5)), states, alleles, jumped
-            )
+            self.kernels.pair_draw(self.genotypes[i], stay, jump, show, F, rng.random((L, 5)), states, alleles, jumped)
             self.haplotypes[:, 2 * i : 2 * i + 2] = alleles.T
 
 
