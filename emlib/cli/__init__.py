@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 
-COMMANDS = ("doctor", "exercises", "grade", "gradescope-zip", "motifs")
+COMMANDS = ("doctor", "exercises", "grade", "gradescope-zip", "motifs", "phase")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -244,7 +244,7 @@ def _sampled(G: Ints, w: Weights, u: list[FloatArray]) -> tuple[Any, Any, Any, F
         fast.pair_forward(G[i], w.stay, w.jump, w.show, F, scale)
         values[i] = np.log(scale).sum()
         for m, own in enumerate(u):
-            fast.pair_draw(G[i], w.stay, w.jump, w.show, F, own[i], states[i, m], alleles[i, m], jumped[i, m])
+            fast.pair_draw(G[i], w.stay, w.jump, w.show, F, scale, own[i], states[i, m], alleles[i, m], jumped[i, m])
     return states, alleles, jumped, values
 
 

@@ -18,47 +18,46 @@ fast: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=Tru
 
 @fast
 def pair_forward(g, stay, jump, show, F, scale):  # type: ignore[no-untyped-def]
-    """Filtered pairs F (L, K, K) of one person, each of sum 1, and the factors scale (L,)."""
+    """Filtered pairs F (L, K, K) of one person; each has the sum scale (L,), its factor of the likelihood.
+
+    The two haplotypes are exchangeable, so that every F is symmetric: sums over rows are those over columns.
+    """
     L, K = jump.shape
-    of_a, of_b = np.zeros(K, F.dtype), np.zeros(K, F.dtype)
+    number = F.dtype.type
+    sums, ahead, nothing, unit = np.zeros(K, F.dtype), np.zeros(K, F.dtype), number(0.0), number(1.0)
     for site in range(L):
-        s, own = stay[site], jump[site]
+        s, own, zero, one, here = stay[site], jump[site], show[0, site], show[1, site], F[site]
+        share = nothing
         if site > 0:
-            before = F[site - 1]
-            of_b[:] = 0.0
-            for a in range(K):
-                total = F.dtype.type(0.0)
-                for b in range(K):
-                    total += before[a, b]
-                    of_b[b] += before[a, b]
-                of_a[a] = total
-        zero, one, here = show[0, site], show[1, site], F[site]
-        total = F.dtype.type(0.0)
+            share = unit / number(scale[site - 1])
+            for b in range(K):
+                ahead[b] = s * sums[b] * share
+        both, before = s * s * share, F[max(site - 1, 0)]
+        whole = nothing
         for a in range(K):
+            known, with_zero, with_one = nothing, nothing, nothing
             if g[site] < 0:
-                with_zero, with_one = F.dtype.type(0.0), F.dtype.type(0.0)
+                known = unit
             elif g[site] == 0:
-                with_zero, with_one = zero[a], F.dtype.type(0.0)
+                with_zero = zero[a]
             elif g[site] == 1:
                 with_zero, with_one = one[a], zero[a]
             else:
-                with_zero, with_one = F.dtype.type(0.0), one[a]
-            known = F.dtype.type(1.0 if g[site] < 0 else 0.0)
+                with_one = one[a]
+            mine, second, total = own[a], ahead[a] + own[a], nothing
             if site == 0:
                 for b in range(K):
-                    here[a, b] = own[a] * own[b] * (known + with_zero * zero[b] + with_one * one[b])
+                    here[a, b] = mine * own[b] * (known + with_zero * zero[b] + with_one * one[b])
                     total += here[a, b]
             else:
-                before, first, second = F[site - 1], s * own[a], s * of_a[a] + own[a]
                 for b in range(K):
-                    ahead = s * s * before[a, b] + first * of_b[b] + second * own[b]
-                    here[a, b] = ahead * (known + with_zero * zero[b] + with_one * one[b])
-                    total += here[a, b]
-        scale[site] = total
-        share = F.dtype.type(1.0) / total
-        for a in range(K):
-            for b in range(K):
-                here[a, b] *= share
+                    value = both * before[a, b] + mine * ahead[b] + second * own[b]
+                    value *= known + with_zero * zero[b] + with_one * one[b]
+                    here[a, b] = value
+                    total += value
+            sums[a] = total
+            whole += total
+        scale[site] = whole
 
 
 @fast
@@ -67,7 +66,7 @@ def pair_expect(G, stay, jump, show, shown, jumps, values):  # type: ignore[no-u
     n, L = G.shape
     K = jump.shape[1]
     F, scale = np.empty((L, K, K)), np.empty(L)
-    W, of_first, of_second, of_b = np.empty((K, K)), np.empty(K), np.empty(K), np.empty(K)
+    W, first, sums = np.empty((K, K)), np.empty(K), np.empty(K)
     for i in range(n):
         pair_forward(G[i], stay, jump, show, F, scale)
         value = 0.0
@@ -76,7 +75,7 @@ def pair_expect(G, stay, jump, show, shown, jumps, values):  # type: ignore[no-u
         values[i] = value
         W[:] = 1.0
         for site in range(L - 1, -1, -1):
-            g, zero, one, here = G[i, site], show[0, site], show[1, site], F[site]
+            g, zero, one, here, share = G[i, site], show[0, site], show[1, site], F[site], 1.0 / scale[site]
             for a in range(K):
                 if g == 1:
                     with_one, with_zero = 0.0, 0.0
@@ -85,26 +84,26 @@ def pair_expect(G, stay, jump, show, shown, jumps, values):  # type: ignore[no-u
                         part = here[a, b] * W[a, b] / max(p + q, 1e-300)
                         with_one += part * p
                         with_zero += part * q
-                    shown[1, site, a] += 2.0 * with_one
-                    shown[0, site, a] += 2.0 * with_zero
+                    shown[1, site, a] += 2.0 * with_one * share
+                    shown[0, site, a] += 2.0 * with_zero * share
                 elif g >= 0:
                     total = 0.0
                     for b in range(K):
                         total += here[a, b] * W[a, b]
-                    shown[g // 2, site, a] += 2.0 * total
+                    shown[g // 2, site, a] += 2.0 * total * share
             own, s = jump[site], stay[site]
             if site == 0:
                 for a in range(K):
                     for b in range(K):
-                        jumps[0, a] += 2.0 * here[a, b] * W[a, b]
+                        jumps[0, a] += 2.0 * here[a, b] * W[a, b] * share
                 break
-            before, share = F[site - 1], 1.0 / scale[site]
-            of_b[:] = 0.0
+            before, scaled = F[site - 1], s / scale[site - 1]
             for a in range(K):
+                total = 0.0
                 for b in range(K):
-                    of_b[b] += before[a, b]
-            of_second[:] = 0.0
-            total = 0.0
+                    total += before[a, b]
+                sums[a] = total * scaled + own[a]  # where the second has been, and stayed, or has jumped to
+            whole = 0.0
             for a in range(K):
                 with_one, with_zero, known = 0.0, 0.0, 0.0
                 if g < 0:
@@ -115,18 +114,18 @@ def pair_expect(G, stay, jump, show, shown, jumps, values):  # type: ignore[no-u
                     with_zero, with_one = one[a] * share, zero[a] * share
                 else:
                     with_one = one[a] * share
-                first, into = 0.0, 0.0
+                to_own, into = 0.0, 0.0
                 for b in range(K):
                     W[a, b] *= known + with_zero * zero[b] + with_one * one[b]
-                    first += W[a, b] * own[b]
-                    into += (s * of_b[b] + own[b]) * W[a, b]
-                    of_second[b] += W[a, b] * own[a]
+                    to_own += W[a, b] * own[b]
+                    into += W[a, b] * sums[b]
                 jumps[site, a] += 2.0 * own[a] * into
-                of_first[a] = first
-                total += first * own[a]
+                first[a] = to_own
+                whole += to_own * own[a]
             for a in range(K):
+                more = s * first[a] + whole
                 for b in range(K):
-                    W[a, b] = s * s * W[a, b] + s * (of_first[a] + of_second[b]) + total
+                    W[a, b] = s * s * W[a, b] + s * first[b] + more
 
 
 @compiled
@@ -144,7 +143,7 @@ def _pick(weights, u):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def pair_draw(g, stay, jump, show, F, u, states, alleles, jumped):  # type: ignore[no-untyped-def]
+def pair_draw(g, stay, jump, show, F, scale, u, states, alleles, jumped):  # type: ignore[no-untyped-def]
     """Backward sampling after `pair_forward`: states, alleles and jumped (2, L) of one person; u is (L, 5)."""
     L, K = jump.shape
     pick = _pick(F[L - 1].ravel(), u[L - 1, 0])
@@ -168,7 +167,7 @@ def pair_draw(g, stay, jump, show, F, u, states, alleles, jumped):  # type: igno
         ways[0] = s * s * before[a, b]
         ways[1] = s * own[b] * before[a].sum()
         ways[2] = s * own[a] * before[:, b].sum()
-        ways[3] = own[a] * own[b]
+        ways[3] = own[a] * own[b] * scale[site - 1]
         how = _pick(ways, u[site, 3])
         jumped[0, site], jumped[1, site] = how >= 2, how % 2 == 1
         if how == 3:
@@ -191,10 +190,9 @@ def sweep(g, h, R, stay, jump, error, u, B, jumps, mismatches, fixed):  # type: 
     """
     L, K = R.shape
     zero, unit = np.float32(0.0), np.float32(1.0)
-    slope = (
-        unit - error - error
-    )  # a reference shows its own allele with 1 - error: error + slope, and the other with error
+    slope = unit - error - error  # a reference shows its own allele with error + slope, and the other with error
     B[L - 1] = unit
+    coming = np.empty((L, 2), np.float32)  # what is to come from a site on, itself included: the sum over references
     for site in range(L - 1, 0, -1):  # what is to come, given where each strand is
         ref = R[site]
         for row in range(2):
@@ -208,12 +206,13 @@ def sweep(g, h, R, stay, jump, error, u, B, jumps, mismatches, fixed):  # type: 
                 for k in range(K):
                     here[k] = after[k] * (base + by * np.float32(ref[k]))
                     total += here[k]
+            coming[site, row] = total
             first, more = stay[site] * np.float32(K) / total, jump[site] * np.float32(K)
             for k in range(K):
                 here[k] = first * here[k] + more
     F = np.full((2, K), unit / np.float32(K))
     T, A = np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32)  # strand by row: all, and at references with a 1
-    S, P, C, D = np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32)
+    S, P, was = np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(2, np.uint8)
     p, other = np.zeros(4), 0  # `other` is 1 while what follows has changed strands
     for site in range(L):
         ref, s, j = R[site], stay[site], jump[site]
@@ -222,7 +221,7 @@ def sweep(g, h, R, stay, jump, error, u, B, jumps, mismatches, fixed):  # type: 
         choose = g[site] == 1 and not fixed
         for strand in range(2):
             before, mine, across = F[strand], B[site, other ^ strand], B[site, 1 - (other ^ strand)]
-            total, ones, t, a, c, d = zero, zero, zero, zero, zero, zero
+            total, ones, t, a = zero, zero, zero, zero
             for k in range(K):
                 f, r, w = s * before[k] + j, np.float32(ref[k]), mine[k]
                 before[k] = f
@@ -230,16 +229,15 @@ def sweep(g, h, R, stay, jump, error, u, B, jumps, mismatches, fixed):  # type: 
                 ones += f * r
                 t += f * w
                 a += f * r * w
-                c += w
-                d += w * r
             row = other ^ strand
-            S[strand], P[strand], T[strand, row], A[strand, row], C[row], D[row] = total, ones, t, a, c, d
+            S[strand], P[strand], T[strand, row], A[strand, row] = total, ones, t, a
             if choose:
                 t, a = zero, zero
                 for k in range(K):
                     t += before[k] * across[k]
                     a += before[k] * across[k] * np.float32(ref[k])
                 T[strand, 1 - row], A[strand, 1 - row] = t, a
+        was[0], was[1] = h[0, site], h[1, site]
         if choose:
             for switch in range(2):
                 x, y = other ^ switch, 1 - (other ^ switch)
@@ -258,23 +256,18 @@ def sweep(g, h, R, stay, jump, error, u, B, jumps, mismatches, fixed):  # type: 
                 point = 0.5 if fixed else 1.0 - u[site, strand]
                 h[strand, site] = point * total < error * total + slope * ones
                 if site > 0:
-                    jumps[site] += j * C[row] / total
+                    jumps[site] += j * coming[site, row] / total
                 continue
             if h[strand, site] == 1:
-                base, by, match, coming, seen = error, slope, ones, D[row], P[strand]
+                base, by, match, seen = error, slope, ones, P[strand]
             else:
-                base, by, match, coming, seen = (
-                    unit - error,
-                    -slope,
-                    total - ones,
-                    C[row] - D[row],
-                    S[strand] - P[strand],
-                )
+                base, by, match, seen = unit - error, -slope, total - ones, S[strand] - P[strand]
             whole = error * total + slope * match
             mismatches[0] += error * max(total - match, zero) / whole
             mismatches[1] += 1.0
             if site > 0:
-                jumps[site] += j * (error * C[row] + slope * coming) / whole
+                after = coming[site, row]  # with the allele that this strand had; with the other one it is the rest
+                jumps[site] += j * (after if h[strand, site] == was[row] else np.float32(K) - after) / whole
             share = unit / (error * S[strand] + slope * seen)
             for k in range(K):
                 before[k] *= share * (base + by * np.float32(ref[k]))

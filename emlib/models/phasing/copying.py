@@ -105,7 +105,9 @@ class Copying:
             ones = np.where(R, np.float32(1.0 - self.error), np.float32(self.error))
             show = np.stack([1 - ones, ones])
             self.kernels.pair_forward(self.genotypes[i], stay, jump, show, F, scale)
-            self.kernels.pair_draw(self.genotypes[i], stay, jump, show, F, rng.random((L, 5)), states, alleles, jumped)
+            self.kernels.pair_draw(
+                self.genotypes[i], stay, jump, show, F, scale, rng.random((L, 5)), states, alleles, jumped
+            )
             self.haplotypes[:, 2 * i : 2 * i + 2] = alleles.T
 
 
