@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 
-COMMANDS = ("doctor", "exercises", "grade", "gradescope-zip", "motifs", "quant")
+COMMANDS = ("doctor", "exercises", "grade", "gradescope-zip", "motifs", "phase", "quant")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

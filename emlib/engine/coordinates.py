@@ -13,11 +13,13 @@ closest to symmetric.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from .latent import FloatArray
@@ -196,6 +198,49 @@ class Simplex:
 
 
 @dataclass(frozen=True)
+class Face:
+    """Rows (..., d) that sum to 1, in which what is 0 stays 0: log-ratios of the others to the last of them.
+
+    A transition that is impossible, and a symbol that is never shown, are no lack of curvature: what is left is a
+    simplex of fewer corners. Without zeros this is `Simplex`.
+    """
+
+    values: FloatArray
+
+    @functools.cached_property
+    def _free(self) -> NDArray[np.bool_]:
+        """Entries (..., d) above 0 but for the last one of each row."""
+        above = self.values > 0
+        later = above[..., ::-1].cumsum(axis=-1)[..., ::-1] > 1
+        return np.asarray(above & later)
+
+    @property
+    def size(self) -> int:
+        """One less than the entries above 0 of each row."""
+        return int(self._free.sum())
+
+    def at(self, u: FloatArray) -> FloatArray:
+        """See `Coordinates.at`."""
+        moved = self.values.copy()
+        moved[self._free] *= np.exp(u)
+        return moved / moved.sum(axis=-1, keepdims=True)
+
+    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
+        """See `Simplex.pull`; slopes along what is 0 are not read."""
+        p = self.at(u)
+        along = p * np.where(p > 0, slopes, 0.0)
+        return (along - p * along.sum(axis=-1, keepdims=True))[self._free]
+
+    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
+        """Symmetric for the logit of each entry; an entry without an error has no bounds."""
+        return _logit_bounds(self.values, errors, z)
+
+    def edge(self) -> str:
+        """See `Coordinates.edge`; what is 0 is no edge here."""
+        return _first(~(self.values >= 0), self.values)
+
+
+@dataclass(frozen=True)
 class Covariance:
     """Matrices (..., d, d): ``L T T' L'`` with L the Cholesky factor of the centre.
 
@@ -325,7 +370,7 @@ def _log_bounds(values: FloatArray, errors: FloatArray, z: float) -> FloatArray:
 
 
 def _logit_bounds(values: FloatArray, errors: FloatArray, z: float) -> FloatArray:
-    known = errors == 0.0  # a lone weight is 1, and so is each of its bounds
+    known = ~(errors > 0.0)  # a lone weight is 1, and so is each of its bounds; what has no error (NaN) has no bounds
     p = np.where(known, 0.5, values)
     middle, reach = logit(p), z * errors / (p * (1.0 - p))
-    return np.where(known, values, np.stack([expit(middle - reach), expit(middle + reach)]))
+    return np.where(known, values + errors, np.stack([expit(middle - reach), expit(middle + reach)]))

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from . import chains
 from .blocks import Rows
 from .chains import Chain
-from .coordinates import Fixed, Named, Simplex
+from .coordinates import Face, Fixed, Named, Simplex
 from .em import EPS, Degenerate
-from .families import Family
+from .families import Family, IndependentNormalInverseWishart
 from .families.base import NO_EVIDENCE, counts_of, dirichlet
 from .kernel import Natural, Statistics, log_densities, moments
 from .latent import SOFT, FloatArray, Latent
@@ -186,7 +186,8 @@ class HiddenMarkov:
     ) -> MarkovParams:
         """Start and transitions from their Dirichlet, components from their family's posterior."""
         family: Any = self.family
-        more = () if current is None else (current.components,)
+        in_turn = current is not None and isinstance(prior.components, IndependentNormalInverseWishart)
+        more = (current.components,) if current is not None and in_turn else ()
         components = family.draw(stats.emissions, prior.components, rng, *more)
         start = dirichlet(stats.first + np.asarray(prior.start), rng)
         params = MarkovParams(start, dirichlet(stats.moves + np.asarray(prior.transitions), rng), components)
@@ -290,18 +291,23 @@ class HiddenMarkov:
         family: Any = self.family
         first = stats.first + np.asarray(prior.start) - 1.0
         moves = stats.moves + np.asarray(prior.transitions) - 1.0
-        components = family.slopes(stats.emissions, params.components, prior.components)
-        return MarkovParams(first / params.start, moves / params.transitions, components)
+        with np.errstate(divide="ignore", invalid="ignore"):  # `Face` does not read the slope of what is 0
+            components = family.slopes(stats.emissions, params.components, prior.components)
+            return MarkovParams(first / params.start, moves / params.transitions, components)
 
     def coordinates(self, params: MarkovParams) -> Named:
-        """Log-ratios of probabilities to the last of their row, and the family's own coordinates."""
+        """Log-ratios within rows of probabilities, in which zeros stay, and the family's own coordinates."""
         family: Any = self.family
-        names = frozenset() if self.held is None else self.held.names
-        of_chain = {
-            name: Fixed(value) if name in names else Simplex(value)
-            for name, value in (("start", params.start), ("transitions", params.transitions))
+        held = frozenset() if self.held is None else self.held.names
+        inside = family.coordinates(params.components)
+        parts = {"start": Face(params.start), "transitions": Face(params.transitions)}
+        own = {name: Face(part.values) if isinstance(part, Simplex) else part for name, part in inside.parts.items()}
+        components = {
+            name: Fixed(np.asarray(getattr(params.components, name))) if name in held else part
+            for name, part in own.items()
         }
-        return Named(MarkovParams, {**of_chain, "components": family.coordinates(params.components)})
+        chain = {name: Fixed(part.values) if name in held else part for name, part in parts.items()}
+        return Named(MarkovParams, {**chain, "components": Named(inside.kind, components)})
 
     def complete_slopes(self, data: Any, params: MarkovParams) -> Iterator[list[tuple[float, MarkovParams]]]:
         """For each sequence all its paths, with their probability and the slope they would give: for tiny data."""

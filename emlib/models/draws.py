@@ -26,7 +26,7 @@ UNLIKELY = 1e-12  # shares below this are as good as zero to Stephens' algorithm
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws from the posterior of a mixture.
+    """Draws from the posterior of a mixture (of a hidden Markov model: `PathDraws`).
 
     Attributes
     ----------
@@ -148,6 +148,10 @@ class Draws:
                 found = log_joints(rows, mixture.family, natural, len(params.weights))
             yield found
 
+    def _shares(self, X: Any) -> Iterator[FloatArray]:
+        """Responsibilities (some draws, n, K), draw after draw."""
+        return map(_shares, self._log_joints(X))
+
     def _listed(self, some: slice, origin: FloatArray) -> MixtureParams:
         """Some draws, counted through all chains, as the engine lists them."""
         flat = {name: values.reshape(-1, *values.shape[2:])[some] for name, values in self.parameters.items()}
@@ -172,7 +176,7 @@ class Draws:
         Each draw's components are matched to those of the likeliest draw by their locations. Where labels
         never switched, all draws are matched in the same order.
         """
-        C, D, K = self.parameters["weights"].shape
+        (C, D), K = self.log_likelihood.shape, self.n_components
         x = self.parameters[self._location].reshape(C * D, K, -1)
         scale = x.std(axis=(0, 1))
         x = x / np.where(scale > 0, scale, 1.0)
@@ -217,12 +221,15 @@ class Draws:
             if X is None:
                 raise ValueError('relabelled("stephens") needs the rows X, whose responsibilities it compares.')
             best = self.log_likelihood.argmax()
-            order = stephens(lambda: map(_shares, self._log_joints(X)), int(best)).reshape(self["weights"].shape)
+            order = stephens(lambda: self._shares(X), int(best)).reshape(*self.log_likelihood.shape, -1)
             label = "by Stephens' algorithm"
         else:
             raise ValueError(f'how is {how!r}; it must be "order" or "stephens".')
-        moved = {name: v if name in self.shared else _taken(v, order) for name, v in self.parameters.items()}
+        moved = {name: self._renumbered(name, order) for name in self.parameters}
         return replace(self, parameters=moved, labelling=label)
+
+    def _renumbered(self, name: str, order: NDArray[np.intp]) -> FloatArray:
+        return self[name] if name in self.shared else _taken(self[name], order)
 
     def _order(self, by: str, column: int) -> NDArray[np.intp]:
         if by not in self.parameters or by in self.shared:
@@ -291,6 +298,7 @@ def _assigned(costs: FloatArray) -> NDArray[np.intp]:
 
 
 def _taken(values: FloatArray, order: NDArray[np.intp]) -> FloatArray:
+    """Values (chains, draws, K, ...) with their components in the order (chains, draws, K)."""
     return np.take_along_axis(values, order.reshape(*order.shape, *[1] * (values.ndim - 3)), axis=2)
 
 

@@ -1,4 +1,4 @@
-"""Sampling a mixture's posterior instead of climbing it."""
+"""Sampling the posterior of a mixture or a hidden Markov model instead of climbing it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import wander
 from ..engine.blocks import Rows, threads
-from ..engine.families.gaussian import NormalInverseWishart
-from ..engine.families.gaussian_independent import check_definite
 from ..engine.latent import FloatArray
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .checks import check_table, check_whole, generator, in_short
 from .draws import Draws
+from .gibbs_paths import FLAT, PathDraws, check_components, sample_paths
+from .hmm_estimator import HMMEstimator
 from .mixture_estimator import MixtureEstimator
 from .starts import random_rows
 from .tables import rows_of, survey
@@ -25,29 +25,32 @@ UPDATES = ("draw", "collapsed", "maximise")
 
 
 class GibbsSampler(BaseEstimator):  # type: ignore[misc]
-    """Gibbs sampler of a mixture: the model, statistics and prior of EM, with labels and parameters drawn.
+    """Gibbs sampler: the model, statistics and prior of EM, with labels (or paths) and parameters drawn.
 
     Parameters
     ----------
     model : estimator
         An unfitted mixture, such as ``GaussianMixture(3)``. Its components, number of components and fixed weights
-        are used; what belongs to fitting alone (`tol`, `reg_covar`, its own `prior`, ...) is not.
-    prior : "weak" or MixturePrior
+        are used; what belongs to fitting alone (`tol`, `reg_covar`, its own `prior`, ...) is not. Or an unfitted hidden
+        Markov model, such as ``PoissonHMM(2)``: whole paths are drawn, each by forward filtering and backward sampling.
+    prior : "weak", MixturePrior or MarkovPrior
         Proper: a component that is empty for a while is drawn from it. "weak" is scaled to the data, as for EM. Weights
         below 1 are allowed here. For Gaussians the components' prior is a `NormalInverseWishart`, or an
         `IndependentNormalInverseWishart`, under which means and covariances are drawn in turn.
     update : {"draw", "collapsed", "maximise"}
         "draw" draws labels given parameters and parameters given labels. "collapsed" draws each label given all the
         others, the parameters integrated out: fewer sweeps, each of them slower. "maximise" is stochastic EM: labels
-        are drawn, parameters maximised (its prior may be None).
+        are drawn, parameters maximised (its prior may be None). Paths have no collapsed sampler.
     temperatures : sequence of float
         Beginning at 1 and rising. Chains at higher temperatures walk a flatter posterior and hand their
         states down, which lets chains cross between modes (`engine.wander.sample`). ``(1, 1.5, 2.5, 5)`` costs four
         times as much a sweep and is worth it where chains disagree. With many rows the gaps must be small.
+        For mixtures only.
 
     References
     ----------
-    Chapter 7 of the book. Diebolt & Robert (1994), *JRSS B* 56; Richardson & Green (1997), *JRSS B* 59.
+    Chapter 7 of the book. Diebolt & Robert (1994), *JRSS B* 56; Richardson & Green (1997), *JRSS B* 59; for paths
+    Chib (1996), *J. Econometrics* 75, and Scott (2002), *JASA* 97.
 
     Examples
     --------
@@ -82,6 +85,7 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
         chains: int = 8,
         random_state: Any = None,
         start: Any = "rows",
+        lengths: Any = None,
         progress: bool | None = None,
     ) -> Draws:
         """Draw from the posterior given the rows of X.
@@ -96,27 +100,37 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
             They take each step together: 64 chains cost much less than 64 times one.
         random_state : None, int, Generator or RandomState
         start : {"rows", "prior", "em"} or fitted mixture
-            Each chain's own random rows as centres, or its own draw from the prior; or for all chains
-            the end of EM, or of the fit that is given. From one start for all, chains agree before they have looked
-            around: R-hat then proves little.
+            Each chain's own random rows as centres (or random runs of states), or its own draw from the prior; or for
+            all chains the end of EM, or of the fit that is given. From one start for all, chains agree before they
+            have looked around: R-hat then proves little.
+        lengths : list of int, optional
+            Of the sequences, for a hidden Markov model.
         progress : bool, optional
             Show a progress bar; by default on a terminal, once it takes longer than 2 s.
 
         Returns
         -------
         Draws
+            `PathDraws` of a hidden Markov model.
 
         Raises
         ------
         ValueError
             In one sentence, for a bad parameter, table or prior; an improper prior among them.
         """
-        if not isinstance(self.model, MixtureEstimator):
-            raise ValueError(f"model is {in_short(self.model)}; it must be a mixture, such as GaussianMixture(3).")
+        if not isinstance(self.model, MixtureEstimator | HMMEstimator):
+            raise ValueError(
+                f"model is {in_short(self.model)}; it must be a mixture or a hidden Markov model, such as "
+                "GaussianMixture(3)."
+            )
         if self.update not in UPDATES:
             raise ValueError(f"update is {self.update!r}; it must be one of {', '.join(map(repr, UPDATES))}.")
         sweeps = {"draws": check_whole("draws", draws, 1), "tune": check_whole("tune", tune, 0)}
         C, K = check_whole("chains", chains, 1), check_whole("n_components", self.model.n_components, 1)
+        if isinstance(self.model, HMMEstimator):
+            return self._sample_paths(X, lengths, C, start, generator(random_state), progress, sweeps)
+        if lengths is not None:
+            raise ValueError("lengths are given, but the rows of a mixture do not follow each other; leave them out.")
         estimator = clone(self.model)
         table = check_table(X)
         seen = survey(table, estimator._check_rows)
@@ -146,11 +160,10 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
 
     def _own_prior(self, mixture: Mixture, rows: Rows, K: int) -> MixturePrior | None:
         prior, d = self.prior, rows.d
-        flat = "an empty component would have no distribution to be drawn from; give a proper prior, or 'weak'."
         if prior is None:
             if self.update == "maximise":
                 return None
-            raise ValueError(f"prior is None, which is improper: {flat}")
+            raise ValueError(f"prior is None, which is improper: {FLAT}")
         if isinstance(prior, str) and prior == "weak":
             return MixturePrior(1.0, mixture.family.weak_prior(_whole(mixture, rows), K))
         if not isinstance(prior, MixturePrior):
@@ -163,24 +176,20 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
                 f"prior has the weights {prior.weights!r}; they must be one number, or one for each of {K} components, "
                 + ("1 or above." if least == 1.0 else "and above 0.")
             )
-        if components is None:
-            raise ValueError(f"prior has nothing on the components, which is improper: {flat}")
-        allowed: tuple[type, ...] = getattr(mixture.family, "sampling_priors", (mixture.family.prior_type,))
-        if not any(isinstance(components, kind) for kind in allowed):
-            names = " or a ".join(kind.__name__ for kind in allowed)
-            raise ValueError(
-                f"prior has components {in_short(components)}; {type(self.model).__name__} needs a {names}."
-            )
-        components.check(d)
-        if isinstance(components, NormalInverseWishart):
-            check_definite("scatter", components.scatter)
-        if not getattr(components, "proper", True):
-            raise ValueError(
-                f"prior has a {type(components).__name__} whose integral is infinite, which is improper: {flat}"
-            )
+        check_components(components, mixture.family, d, type(self.model).__name__)
         return MixturePrior(
             prior.weights, components.moved(rows.origin) if hasattr(components, "moved") else components
         )
+
+    def _sample_paths(
+        self, X: Any, lengths: Any, C: int, start: Any, rng: np.random.Generator, progress: bool | None, sweeps: Any
+    ) -> PathDraws:
+        if self.update == "collapsed":
+            raise ValueError("update is 'collapsed'; the states of a path depend on each other, so use 'draw'.")
+        if tuple(np.ravel(self.temperatures)) != (1.0,):
+            raise ValueError(f"temperatures is {self.temperatures!r}; paths are sampled at temperature 1 only.")
+        how = {"update": self.update, "executor": threads(), "progress": progress, **sweeps}
+        return sample_paths(clone(self.model), self.prior, X, lengths, C, start, rng, how)
 
     def _starts(
         self,

@@ -287,6 +287,19 @@ class HMMEstimator(EMEstimator):
             self._known(origin),
         )
 
+    def _fitted_world(self, X: Any, lengths: Any) -> tuple[HiddenMarkov, Sequences, MarkovParams, MarkovPrior | None]:
+        """What `_world` gives, with the prior, and holding what `params` does not name; of a climb at temperature 1."""
+        model, data, params = self._world(X, lengths)
+        if np.ravel(self.temperature)[-1] != 1:
+            raise ValueError(
+                f"temperature is {self.temperature!r}; only at 1 does a fit maximise the likelihood, "
+                "so that its errors are known."
+            )
+        self._check_letters()
+        names = frozenset(field for letter, (_, field) in self._letters.items() if letter not in self.params)
+        prior = self._own_prior(model, data)
+        return HiddenMarkov(model.family, Held(names, params) if names else None), data, params, prior
+
     def _known(self, origin: FloatArray | float) -> MarkovParams:
         every = frozenset(field for _, field in self._letters.values())
         parts = self._components(None, origin, every)

@@ -45,7 +45,7 @@ def additivity(case: Case) -> None:
 
 def brute_force(case: Case) -> None:
     """The likelihood is the sum over all assignments of labels, term by term."""
-    X = case.data(5 if case.told is None else 3)
+    X = case.data(case.few or (5 if case.told is None else 3))
     if case.paths is not None:
         assignments, paths = case.paths(X, case.params)
         K = assignments.max() + 1
@@ -130,7 +130,7 @@ def hard_limit(case: Case) -> None:
     hard, best = case.model.e_step(X, case.params, HARD)
     cold, value = case.model.e_step(X, case.params, tempered(1e-4))
     np.testing.assert_allclose(statistics(cold), statistics(hard), atol=1e-6)
-    np.testing.assert_allclose(value, best, rtol=1e-6)
+    np.testing.assert_allclose(value, best, rtol=1e-6, atol=1e-4 * case.size(X) * case.ties)  # t times the entropy left
     one, likelihood = case.model.e_step(X, case.params, tempered(1.0))
     soft, same = case.model.e_step(X, case.params, SOFT)
     np.testing.assert_allclose(statistics(one), statistics(soft))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import types
 from dataclasses import replace
@@ -9,12 +10,14 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from scipy.special import gammaln, softmax
 
 import emlib
 from emlib.engine import families as f
 from emlib.engine import wander
 from emlib.engine.blocks import Rows
 from emlib.engine.latent import sampled
+from emlib.engine.markov import MarkovPrior
 from emlib.engine.mixture import Mixture, MixturePrior
 from emlib.models.draws import stephens
 from emlib.models.mixtures import SHAPES
@@ -248,6 +251,113 @@ def test_without_arviz_one_sentence(galaxies, monkeypatch):
         galaxies.to_arviz()
 
 
+# ------------------------------------------------------------------ whole paths
+
+FIVE = np.array([[1.0], [0.0], [6.0], [5.0], [1.0]])
+LOPSIDED = MarkovPrior(np.array([2.0, 1.0]), np.array([[4.0, 1.0], [1.5, 2.0]]), f.GammaPrior(1.5, 0.4))
+
+
+def enumerated(X, lengths, prior):
+    """Posterior means of start, transitions and rates: all paths, the parameters integrated out."""
+    shape, rate = prior.components.shape, prior.components.rate
+    firsts = np.cumsum(lengths) - lengths
+    log_p, means = [], []
+    for path in itertools.product(range(2), repeat=len(X)):
+        z = np.array(path)
+        start, moves = np.array(prior.start), np.array(prior.transitions)
+        for t in range(len(X)):
+            if t in firsts:
+                start[z[t]] += 1
+            else:
+                moves[z[t - 1], z[t]] += 1
+        after = np.array([[(z == k).sum(), X[z == k].sum()] for k in range(2)])
+        value = 0.0
+        for counts, before in zip([start, *moves], [prior.start, *prior.transitions], strict=True):
+            value += gammaln(counts).sum() - gammaln(counts.sum()) - gammaln(before).sum() + gammaln(before.sum())
+        value += sum(gammaln(shape + s) - (shape + s) * np.log(rate + n) for n, s in after)
+        log_p.append(value)
+        rates = (shape + after[:, 1]) / (rate + after[:, 0])
+        means.append([*(start / start.sum()), *(moves / moves.sum(axis=1, keepdims=True)).ravel(), *rates])
+    return softmax(log_p) @ np.array(means)
+
+
+@pytest.mark.parametrize("lengths", [[5], [3, 2]])
+def test_paths_and_parameters_have_the_posterior_of_all_paths(lengths):
+    sampler = emlib.GibbsSampler(emlib.PoissonHMM(2), LOPSIDED)
+    draws = sampler.sample(FIVE, 250, tune=30, chains=16, random_state=0, lengths=lengths, start="prior")
+    found = [draws[name].reshape(16, 250, -1) for name in ("startprob", "transmat", "lambdas")]
+    assert (off_by(np.concatenate(found, axis=2), enumerated(FIVE, lengths, LOPSIDED)) < 4.5).all()
+
+
+CHAIN = np.repeat([0, 1, 0], 20)
+SIGNAL = np.random.default_rng(2).normal(size=(60, 2)) + 5.0 * CHAIN[:, None]
+HIDDEN = [(emlib.GaussianHMM(2, shape), SIGNAL) for shape in ("diag", "full", "spherical", "tied")] + [
+    (emlib.PoissonHMM(2), np.random.default_rng(3).poisson(2.0 + 6.0 * CHAIN)[:, None]),
+    (emlib.CategoricalHMM(2), (np.random.default_rng(4).random(60) < 0.2 + 0.6 * CHAIN).astype(int)),
+]
+
+
+@pytest.mark.parametrize(("model", "X"), HIDDEN, ids=[str(model) for model, _ in HIDDEN])
+def test_every_hidden_chain_is_sampled(model, X):
+    for choice in ({}, {"update": "maximise"}, {"update": "maximise", "prior": None}):
+        for start in ("rows", "em") if "prior" in choice else ("rows", "prior", "em"):
+            sampler = emlib.GibbsSampler(model, **choice)
+            draws = sampler.sample(X, 3, tune=1, chains=2, random_state=0, start=start, lengths=[30, 30])
+            assert draws["transmat"].shape == (2, 3, 2, 2)
+            np.testing.assert_allclose(draws["transmat"].sum(axis=3), 1.0)
+            np.testing.assert_allclose(draws.pointwise(X).sum(axis=2), draws.log_likelihood, rtol=1e-9)
+            for relabelled in (draws.relabelled("stephens", X), draws.relabelled("order")):
+                np.testing.assert_allclose(relabelled.pointwise(X), draws.pointwise(X), rtol=1e-9)
+            if find_spec("arviz"):
+                assert relabelled.to_arviz(X).posterior["transmat"].dims[2:] == ("component", "component_next")
+
+
+def test_switched_states_are_put_in_order():
+    model, X = HIDDEN[4]
+    draws = emlib.GibbsSampler(model).sample(X, 60, tune=20, chains=6, random_state=0)
+    assert draws.switching > 0.1  # chains began with either state first
+    calm = draws.relabelled("order")
+    assert calm.switching == 0.0
+    assert (np.diff(calm["lambdas"][..., 0], axis=2) > 0).all()
+    stay = np.diagonal(calm["transmat"], axis1=2, axis2=3).mean(axis=(0, 1))
+    assert (stay > 0.7).all()
+    again = emlib.GibbsSampler(model).sample(X, 60, tune=20, chains=6, random_state=0)
+    np.testing.assert_array_equal(draws["lambdas"], again["lambdas"])
+
+
+def test_missing_rows_are_no_rows():
+    X = HIDDEN[4][1].astype(float)
+    X[10:15] = np.nan
+    model = emlib.PoissonHMM(2, missing="nan")
+    fitted = emlib.PoissonHMM(2, missing="nan", random_state=0).fit(X)
+    draws = emlib.GibbsSampler(model).sample(X, 5, tune=0, chains=2, random_state=0, start=fitted)
+    assert draws.log_likelihood[0, 0] == pytest.approx(fitted.log_likelihood_)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "message"),
+    [
+        (emlib.GibbsSampler(emlib.PoissonHMM(2), update="collapsed"), {}, "the states of a path depend"),
+        (emlib.GibbsSampler(emlib.PoissonHMM(2), temperatures=(1, 2)), {}, "at temperature 1 only"),
+        (emlib.GibbsSampler(emlib.PoissonHMM(2), None), {}, "prior is None, which is improper"),
+        (emlib.GibbsSampler(emlib.PoissonHMM(2), MixturePrior(1.0)), {}, "it must be 'weak' or an emlib.engine.markov"),
+        (
+            emlib.GibbsSampler(emlib.PoissonHMM(2), MarkovPrior(0.0)),
+            {},
+            r"prior has start 0.0; .* shape \(2,\), above 0",
+        ),
+        (emlib.GibbsSampler(emlib.PoissonHMM(2), MarkovPrior()), {}, "nothing on the components"),
+        (emlib.GibbsSampler(emlib.PoissonHMM(2)), {"lengths": [4]}, "lengths sum to 4"),
+        (emlib.GibbsSampler(emlib.PoissonHMM(2)), {"start": emlib.PoissonHMM(2)}, "has no startprob_ yet"),
+        (emlib.GibbsSampler(emlib.PoissonMixture(2)), {"lengths": [5]}, "the rows of a mixture do not follow"),
+    ],
+)
+def test_paths_refused(sampler, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        sampler.sample(FIVE, 2, chains=2, **options)
+    assert "\n" not in str(caught.value)
+
+
 # ------------------------------------------------------------------ what is refused
 
 NIW = f.NormalInverseWishart(np.zeros(2), 1.0, np.eye(2), 4.0)
@@ -256,7 +366,7 @@ NIW = f.NormalInverseWishart(np.zeros(2), 1.0, np.eye(2), 4.0)
 @pytest.mark.parametrize(
     ("model", "X", "prior", "message"),
     [
-        (emlib.KMeans(2), Y, "weak", "model is of type KMeans; it must be a mixture"),
+        (emlib.KMeans(2), Y, "weak", "model is of type KMeans; it must be a mixture or a hidden"),
         (emlib.GaussianMixture(2), Y, None, "prior is None, which is improper"),
         (emlib.GaussianMixture(2), Y, NIW, "prior is of type NormalInverseWishart; it must be 'weak' or"),
         (emlib.PoissonMixture(2), COUNTS, MixturePrior(1.0, NIW), "has components of type NormalInverseWishart; Poi"),

@@ -23,7 +23,7 @@ from emlib import (
     bootstrap_n_components,
     standard_errors,
 )
-from emlib.data import fetal_lamb, old_faithful
+from emlib.data import earthquakes, fetal_lamb, old_faithful
 from emlib.engine.families import BetaPrior, GammaPrior, GaussianParams, Poisson, TiedGaussian
 from emlib.engine.information import NotAMaximum
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
@@ -159,7 +159,7 @@ def test_a_fit_that_stopped_early_is_said():
 
 def test_bad_input():
     X = old_faithful()
-    with pytest.raises(TypeError, match="mixture is of type KMeans; a fitted mixture is needed"):
+    with pytest.raises(TypeError, match="fitted is of type KMeans; a fitted mixture or hidden Markov model is needed"):
         standard_errors(KMeans(2).fit(X), X)
     with pytest.raises(NotFittedError):
         standard_errors(GaussianMixture(2), X)
@@ -180,6 +180,100 @@ def test_results_travel():
         for other in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
             np.testing.assert_array_equal(other.rates, found.rates)
         assert "rates" in dir(found)
+
+
+# ------------------------------------------------------------------ hidden Markov models
+
+
+def quakes(**options):
+    return emlib.PoissonHMM(2, tol=1e-10, random_state=0, **options).fit(earthquakes())
+
+
+def test_errors_of_hidden_chains_are_the_curvature_of_their_likelihood():
+    """Second differences of the score, by other means than the engine's."""
+    hmm = quakes()
+    with pytest.warns(UserWarning, match=r"startprob\[0\], startprob\[1\] lie on the boundary"):
+        known = standard_errors(hmm, earthquakes())
+
+    def log_likelihood(x):
+        one = emlib.PoissonHMM(2)
+        one.startprob_, one.transmat_ = hmm.startprob_, [[x[0], 1 - x[0]], [1 - x[1], x[1]]]
+        one.lambdas_ = [[x[2]], [x[3]]]
+        return one.score(earthquakes())
+
+    x = np.array([*np.diag(hmm.transmat_), *hmm.lambdas_.ravel()])
+    steps, H = np.diag(1e-3 * x), np.empty((4, 4))
+    for i, a in enumerate(steps):
+        for j, b in enumerate(steps):
+            corners = [s * t * log_likelihood(x + s * a + t * b) for s in (1, -1) for t in (1, -1)]
+            H[i, j] = sum(corners) / (4 * a[i] * b[j])
+    expected = np.linalg.inv(-H)
+    free = [known.names.index(name) for name in ("transmat[0, 0]", "transmat[1, 1]", "lambdas[0, 0]", "lambdas[1, 0]")]
+    np.testing.assert_allclose(known.covariance[np.ix_(free, free)], expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(known.lambdas.ravel(), np.sqrt(np.diag(expected))[2:], rtol=1e-4)
+    assert np.isnan(known.startprob).all()
+    assert np.isnan(known.interval().startprob).all()
+    assert (known.interval().transmat[0] > 0).all()
+    np.testing.assert_array_equal(known.estimates.lambdas, hmm.lambdas_)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:startprob")
+def test_errors_of_hidden_chains_are_those_of_many_refits():
+    hmm = quakes(init_params="stl")
+    known, refits = standard_errors(hmm, earthquakes()), []
+    for seed in range(200):
+        X, _ = hmm.sample(107, random_state=seed, currstate=0)
+        again = emlib.PoissonHMM(2, tol=1e-6, init_params="")
+        again.startprob_, again.transmat_, again.lambdas_ = hmm.startprob_, hmm.transmat_, hmm.lambdas_
+        refits.append(again.fit(X).lambdas_.ravel())
+    # (with 107 years the likelihood is no parabola, and the error of a spread of 200 is five per cent)
+    np.testing.assert_allclose(np.std(refits, axis=0), known.lambdas.ravel(), rtol=0.25)
+
+
+def test_transitions_that_cannot_happen_have_no_error():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(m, 1, (25, 1)) for _ in range(4) for m in (0, 5, 10)])
+    hmm = emlib.GaussianHMM(3, tol=1e-9, min_covar=0, init_params="", random_state=0)
+    hmm.startprob_, hmm.transmat_ = [1, 0, 0], [[0.9, 0.1, 0], [0, 0.9, 0.1], [0, 0, 1]]
+    hmm.means_, hmm.covars_ = [[0], [5], [10]], np.ones((3, 1))
+    hmm.fit(X, [75] * 4)
+    with pytest.warns(UserWarning, match="and 4 more lie on the boundary"):
+        known = standard_errors(hmm, X, [75] * 4)
+    assert np.isnan(known.transmat).tolist() == [[False, False, True], [True, False, False], [True] * 3]
+    stay = hmm.transmat_[0, 0]  # with states as good as seen, a binomial proportion
+    assert known.transmat[0, 0] == pytest.approx(np.sqrt(stay * (1 - stay) / 100), rel=0.02)
+    assert known.means.shape == known.covars.shape == (3, 1)
+    np.testing.assert_allclose(known.means.ravel(), 0.1, rtol=0.15)
+    hmm.params = "mc"
+    held = standard_errors(hmm, X, [75] * 4)
+    assert not held.transmat.any()
+    assert not held.startprob.any()
+    np.testing.assert_allclose(held.means, known.means, rtol=0.01)
+
+
+def test_a_symbol_that_is_never_shown_and_a_prior_that_believes_in_it():
+    hmm = emlib.CategoricalHMM(2, tol=1e-9, init_params="")
+    hmm.startprob_, hmm.transmat_ = [0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]]
+    hmm.emissionprob_ = [[0.7, 0.3, 0.0], [0.1, 0.2, 0.7]]
+    rolls, _ = hmm.sample(600, random_state=0)
+    hmm.fit(rolls)
+    with pytest.warns(UserWarning, match=r"startprob\[0\], startprob\[1\], emissionprob\[0, 2\] lie"):
+        known = standard_errors(hmm, rolls)
+    assert np.isnan(known.emissionprob).sum() == 1
+    believer = emlib.CategoricalHMM(2, tol=1e-9, random_state=0, startprob_prior=2.0, emissionprob_prior=2.0)
+    assert np.isfinite(standard_errors(believer.fit(rolls), rolls).emissionprob).all()
+
+
+def test_hidden_chains_that_have_no_errors():
+    with pytest.raises(NotFittedError):
+        standard_errors(emlib.PoissonHMM(2), earthquakes())
+    with pytest.raises(ValueError, match="only at 1 does a fit maximise"):
+        standard_errors(quakes(temperature=0.0), earthquakes())
+    with pytest.raises(ValueError, match="lengths are given, but the rows of a mixture"):
+        standard_errors(PoissonMixture(2, random_state=0).fit(fetal_lamb()), fetal_lamb(), [240])
+    with pytest.raises(ValueError, match="lengths sum to 100"):
+        standard_errors(quakes(), earthquakes(), [100])
 
 
 # ------------------------------------------------------------------ the bootstrap
