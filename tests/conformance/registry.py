@@ -48,6 +48,8 @@ class Case:
     paths: Callable[[Any, Any], tuple[FloatArray, FloatArray]] | None = None
     # where labels are many and not counted one by one: what each label of a row adds to `counts` instead
     told: Callable[[FloatArray], Any] | None = None
+    ties: float = 0.0  # log of how many labels of a row may be equally good, whatever the parameters
+    few: int = 0  # rows of the sum over all assignments, where the usual number has too many
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
