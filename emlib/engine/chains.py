@@ -3,11 +3,11 @@
 A table of log densities ``log p(x_t | state j)``, (K, n), holds chains one after the other; `Cuts` says where they
 begin. Probabilities of a start and of transitions complete them. What can be asked:
 
-`smooth`      posterior probabilities of states and expected transitions (forward-backward; eqs. 8.3 to 8.6)
-`decode`      the most probable path (Viterbi; eq. 8.13)
+`smooth`      posterior probabilities of states and expected transitions (forward-backward; eqs. 12.3 to 12.6)
+`decode`      the most probable path (Viterbi; eq. 12.13)
 `draw`        a path drawn from its posterior (forward filtering, backward sampling)
 
-Sums are scaled, not taken in logarithms (eqs. 8.10 to 8.12): each row of densities is divided by its largest, each
+Sums are scaled, not taken in logarithms (eqs. 12.10 to 12.12): each row of densities is divided by its largest, each
 filtered vector by its sum, and the log-likelihood is the sum of these logarithms. Where a path that is 1e250 times less
 probable than all others at some time turns out to be the only one, a double cannot hold it: those chains, and only
 those, are done again in logarithms.
@@ -119,11 +119,11 @@ class Paths:
     Attributes
     ----------
     states : array (K, n)
-        Posterior probability of each state at each row (eq. 8.5).
+        Posterior probability of each state at each row (eq. 12.5).
     first : array (K,)
         The same, summed over the first rows of all chains.
     moves : array (K, K)
-        Expected number of transitions (eq. 8.8).
+        Expected number of transitions (eq. 12.8).
     values : array (Q,)
         Log sum over all paths of each chain.
     """
@@ -254,7 +254,7 @@ def decode(log_density: FloatArray, chain: Chain, cuts: Cuts) -> tuple[Ints, Flo
 
 
 def joint_of(path: Ints, log_density: FloatArray, chain: Chain, cuts: Cuts) -> FloatArray:
-    """Log joint probability (Q,) of data and these states (n,), eq. 8.1."""
+    """Log joint probability (Q,) of data and these states (n,), eq. 12.1."""
     log_start, log_A = chain.logs
     terms = log_density[path, np.arange(cuts.n)]
     terms[cuts.firsts] += log_start[path[cuts.firsts]]

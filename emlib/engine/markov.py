@@ -1,6 +1,6 @@
 """One hidden Markov model over any family of components.
 
-    z_1 comes from `start`, z_t from row z_{t-1} of `transitions`, x_t from component z_t; z is hidden (eq. 8.1).
+    z_1 comes from `start`, z_t from row z_{t-1} of `transitions`, x_t from component z_t; z is hidden (eq. 12.1).
 
 A mixture whose labels remember the one before. The components, their statistics and their M-step are those of
 `engine.mixture`; what is new is the E-step along the sequence (`engine.chains`) and two more counts that add up: of
@@ -135,7 +135,7 @@ class HiddenMarkov:
     # ------------------------------------------------------------------ E and M
 
     def e_step(self, data: Any, params: MarkovParams, latent: Latent = SOFT) -> tuple[MarkovStats, float]:
-        """Posterior states (eq. 8.5) and transitions (eq. 8.8), summed into statistics; the log-likelihood (eq. 8.2).
+        """Posterior states (eq. 12.5) and transitions (eq. 12.8), summed into statistics; the log-likelihood (eq. 12.2).
 
         Paths stand where labels stand in `engine.latent`: soft, tempered, the best path of all (``HARD``: Viterbi
         training, which is not EM), or one drawn.
@@ -162,7 +162,7 @@ class HiddenMarkov:
         return replace(stats, noise=noise), math.fsum(values) + natural.base_total
 
     def m_step(self, stats: MarkovStats, prior: MarkovPrior | None = None) -> MarkovParams:
-        """Start and transitions from their counts (eq. 8.9); each component from its share, as in a mixture."""
+        """Start and transitions from their counts (eq. 12.9); each component from its share, as in a mixture."""
         prior = prior or MarkovPrior()
         K, start = len(stats.first), _shares(stats.first, prior.start)
         params = MarkovParams(
@@ -286,7 +286,7 @@ class HiddenMarkov:
         return MarkovParams(params.start[order], transitions, replace(params.components, **moved))
 
     def slopes(self, stats: MarkovStats, params: MarkovParams, prior: MarkovPrior | None = None) -> MarkovParams:
-        """Slope of the expected complete-data log-likelihood (of eq. 8.7), plus the log prior, in every parameter."""
+        """Slope of the expected complete-data log-likelihood (of eq. 12.7), plus the log prior, in every parameter."""
         prior = prior or MarkovPrior()
         family: Any = self.family
         first = stats.first + np.asarray(prior.start) - 1.0

@@ -1,7 +1,7 @@
 """Hidden Markov models as estimators: Gaussian, Poisson and categorical states.
 
 Names are those of hmmlearn; the engine is that of the mixtures. Baum-Welch is `engine.em.fit` on
-`engine.markov.HiddenMarkov` (the model of eq. 8.1, the M-step of eq. 8.9).
+`engine.markov.HiddenMarkov` (the model of eq. 12.1, the M-step of eq. 12.9).
 """
 
 from __future__ import annotations
