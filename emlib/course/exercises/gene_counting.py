@@ -211,7 +211,7 @@ def _expected_copies(p, log_likelihoods):
         do not. That is the quickest test of it.
         """,
 )
-def genotype_probabilities(p, genotypes):
+def hardy_weinberg(p, genotypes):
     """Hardy-Weinberg proportions.
 
     Parameters
@@ -230,12 +230,12 @@ def genotype_probabilities(p, genotypes):
     return np.where(a == b, 1.0, 2.0) * np.asarray(p)[a] * np.asarray(p)[b]
 
 
-@genotype_probabilities.example
+@hardy_weinberg.example
 def _():
     return {"p": GUESS, "genotypes": ABO}
 
 
-@genotype_probabilities.cases
+@hardy_weinberg.cases
 def _(rng):
     gone = _frequencies(rng, 4)
     gone[2] = 0.0
@@ -248,15 +248,15 @@ def _(rng):
     }
 
 
-genotype_probabilities.check(
+hardy_weinberg.check(
     "three alleles and six", points=2, on=("three alleles", "six alleles", "one genotype of each kind")
 )
-genotype_probabilities.check(
+hardy_weinberg.check(
     "alleles with a frequency of zero", points=1, on=("an allele that is not there", "nothing but one allele")
 )
 
 
-@genotype_probabilities.slip(
+@hardy_weinberg.slip(
     "The 2 is missing. A from the mother and O from the father is another event than O from the mother and A from the "
     "father, and both make the genotype AO."
 )
@@ -264,14 +264,14 @@ def one_order(p, genotypes):
     return _mated(p, genotypes, 1.0)
 
 
-@genotype_probabilities.slip(
+@hardy_weinberg.slip(
     "You doubled every genotype. Two equal alleles can come in one order only, so AA has probability p_A squared."
 )
 def all_doubled(p, genotypes):
     return 2 * _mated(p, genotypes, 1.0)
 
 
-@genotype_probabilities.slip(
+@hardy_weinberg.slip(
     "You divided by 2 where you should multiply: a heterozygote can come about in two ways, so it is more probable "
     "than the product of its frequencies, not less."
 )
@@ -279,7 +279,7 @@ def halved(p, genotypes):
     return _mated(p, genotypes, 0.5)
 
 
-@genotype_probabilities.slip(
+@hardy_weinberg.slip(
     "You squared the frequency of the first allele for every genotype. That is right for homozygotes; a heterozygote "
     "has two different alleles, and both frequencies belong into it."
 )
@@ -287,14 +287,14 @@ def first_squared(p, genotypes):
     return np.asarray(p)[genotypes[:, 0]] ** 2.0
 
 
-@genotype_probabilities.slip(
+@hardy_weinberg.slip(
     "You added the two frequencies. Both draws must come out right, so their probabilities are multiplied."
 )
 def added(p, genotypes):
     return np.asarray(p)[genotypes].sum(axis=1)
 
 
-@genotype_probabilities.slip(
+@hardy_weinberg.slip(
     "You made the proportions sum to one at the end. Over all pairs of alleles they do so by themselves; if they did "
     "not, a factor 2 is missing, and where only some genotypes are asked for they should not."
 )
@@ -303,7 +303,7 @@ def normalised(p, genotypes):
     return chances / chances.sum()
 
 
-@genotype_probabilities.also
+@hardy_weinberg.also
 def by_rows(p, genotypes):
     return [float(p[a] ** 2 if a == b else 2 * p[a] * p[b]) for a, b in genotypes]
 
@@ -332,7 +332,7 @@ def by_rows(p, genotypes):
         """,
     compare=FINE,
 )
-def log_likelihood_of_counts(p, genotypes, looks, counts):
+def log_likelihood(p, genotypes, looks, counts):
     """Log-likelihood of people counted by phenotype.
 
     Parameters
@@ -351,17 +351,17 @@ def log_likelihood_of_counts(p, genotypes, looks, counts):
     log_likelihood : float
         In nats, without the multinomial coefficient.
     """
-    chances = np.bincount(looks, weights=genotype_probabilities(p, genotypes), minlength=len(counts))
+    chances = np.bincount(looks, weights=hardy_weinberg(p, genotypes), minlength=len(counts))
     seen = np.asarray(counts) > 0
     return (np.asarray(counts)[seen] * np.log(chances[seen])).sum()
 
 
-@log_likelihood_of_counts.example
+@log_likelihood.example
 def _():
     return {"p": GUESS, "genotypes": ABO, "looks": ABO_LOOKS, "counts": CLARKE}
 
 
-@log_likelihood_of_counts.cases
+@log_likelihood.cases
 def _(rng):
     nobody = _blood(rng)
     nobody["counts"] = nobody["counts"] * np.array([1, 0, 1, 1])
@@ -379,19 +379,19 @@ def _(rng):
     }
 
 
-log_likelihood_of_counts.check(
+log_likelihood.check(
     "blood groups, and any other map",
     points=3,
     on=("blood groups", "five alleles, four phenotypes", "nothing is hidden"),
 )
-log_likelihood_of_counts.check(
+log_likelihood.check(
     "phenotypes of nobody",
     points=1,
     on=("nobody of one phenotype", "nobody of an impossible phenotype", "all look alike"),
 )
 
 
-@log_likelihood_of_counts.slip(
+@log_likelihood.slip(
     "You took logarithms first and added them up. That is the probability that a person has *all* genotypes of the "
     "phenotype. He has one of them: add the probabilities, then take one logarithm."
 )
@@ -401,14 +401,14 @@ def logs_first(p, genotypes, looks, counts):
     return float((counts[counts > 0] * logs[counts > 0]).sum())
 
 
-@log_likelihood_of_counts.slip(
+@log_likelihood.slip(
     "Every phenotype was counted once. Each person adds the logarithm of his phenotype, so multiply by the counts."
 )
 def counts_forgotten(p, genotypes, looks, counts):
     return _value(p, genotypes, looks, (counts > 0).astype(float))
 
 
-@log_likelihood_of_counts.slip(
+@log_likelihood.slip(
     "0 times log 0 is 0 here, but the computer says nan. Leave out the phenotypes of nobody before you take logarithms."
 )
 def zero_times_infinity(p, genotypes, looks, counts):
@@ -417,7 +417,7 @@ def zero_times_infinity(p, genotypes, looks, counts):
         return float((counts * np.log(chances)).sum())
 
 
-@log_likelihood_of_counts.slip(
+@log_likelihood.slip(
     "Only the most probable genotype of each phenotype is in your sum. The others look the same, and add to the "
     "probability of what was seen."
 )
@@ -427,19 +427,19 @@ def best_genotype_only(p, genotypes, looks, counts):
     return float((counts[counts > 0] * np.log(best[counts > 0])).sum())
 
 
-@log_likelihood_of_counts.slip(
+@log_likelihood.slip(
     "The factor 2 of heterozygotes is missing, so the phenotypes do not sum to one. Use your first function."
 )
 def one_order_only(p, genotypes, looks, counts):
     return _value(p, genotypes, looks, counts, 1.0)
 
 
-@log_likelihood_of_counts.slip("This is the average for one person. The log-likelihood is the sum over all of them.")
+@log_likelihood.slip("This is the average for one person. The log-likelihood is the sum over all of them.")
 def averaged(p, genotypes, looks, counts):
     return _value(p, genotypes, looks, counts) / counts.sum()
 
 
-@log_likelihood_of_counts.also
+@log_likelihood.also
 def person_by_person(p, genotypes, looks, counts):
     total = 0.0
     for s, n in enumerate(counts):
@@ -465,7 +465,7 @@ def person_by_person(p, genotypes, looks, counts):
     hints=[
         "For each genotype you need the probability of its whole phenotype. You have added those up before.",
         "If whole holds one number for each phenotype, whole[looks] has one for each genotype, as has counts[looks].",
-        "chances = genotype_probabilities(p, genotypes); whole = np.bincount(looks, chances, minlength=len(counts)); "
+        "chances = hardy_weinberg(p, genotypes); whole = np.bincount(looks, chances, minlength=len(counts)); "
         "expected = counts[looks] * chances / whole[looks], with 0 where whole[looks] is 0.",
     ],
     after="""
@@ -492,7 +492,7 @@ def expected_genotypes(p, genotypes, looks, counts):
     expected : array (G,)
         People expected of each genotype; 0 where the whole phenotype has probability 0.
     """
-    chances = genotype_probabilities(p, genotypes)
+    chances = hardy_weinberg(p, genotypes)
     whole = np.bincount(looks, weights=chances, minlength=len(counts))[looks]
     shares = np.divide(chances, whole, out=np.zeros(len(chances)), where=whole > 0)
     return np.asarray(counts)[looks] * shares
@@ -767,7 +767,7 @@ def by_table(expected, genotypes, n_alleles):
         "You have written every part. What is left is a for loop of two lines.",
         "In the loop: expected = expected_genotypes(p, genotypes, looks, counts), then p = count_genes(expected, "
         "genotypes, len(p)). The expected counts must be made anew in each round.",
-        "After the loop: return p, log_likelihood_of_counts(p, genotypes, looks, counts).",
+        "After the loop: return p, log_likelihood(p, genotypes, looks, counts).",
     ],
     after="""
         Print the log-likelihood inside the loop and you have the best test there is: it may never fall. If it does, an
@@ -801,7 +801,7 @@ def gene_counting(counts, genotypes, looks, start, n_iter):
     p = np.array(start, dtype=float)
     for _ in range(n_iter):
         p = count_genes(expected_genotypes(p, genotypes, looks, counts), genotypes, len(p))
-    return p, log_likelihood_of_counts(p, genotypes, looks, counts)
+    return p, log_likelihood(p, genotypes, looks, counts)
 
 
 @gene_counting.example
@@ -948,7 +948,7 @@ def in_one_line(counts, genotypes, looks, start, n_iter):
         """,
     compare=FINE,
 )
-def read_log_likelihoods(reference, alternate, error):
+def read_likelihoods(reference, alternate, error):
     """Log-likelihoods of the three genotypes, from reads.
 
     Parameters
@@ -970,7 +970,7 @@ def read_log_likelihoods(reference, alternate, error):
     return np.stack([u * right + v * wrong, (u + v) * np.log(0.5), u * wrong + v * right], axis=1)
 
 
-@read_log_likelihoods.example
+@read_likelihoods.example
 def _():
     return {
         "reference": np.array([0, 1, 0, 1, 0, 0]),
@@ -979,7 +979,7 @@ def _():
     }
 
 
-@read_log_likelihoods.cases
+@read_likelihoods.cases
 def _(rng):
     few = _reads(rng, 12, 1, 3)
     many = rng.integers(1500, 4000, size=(2, 5))
@@ -991,11 +991,11 @@ def _(rng):
     }
 
 
-read_log_likelihoods.check("a few reads", points=2, on=("a few reads", "a poor machine"))
-read_log_likelihoods.check("no reads, and thousands", points=2, on=("one person without reads", "thousands of reads"))
+read_likelihoods.check("a few reads", points=2, on=("a few reads", "a poor machine"))
+read_likelihoods.check("no reads, and thousands", points=2, on=("one person without reads", "thousands of reads"))
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "The columns run the wrong way. The first is for 0 copies of the alternate allele: there alternate reads are "
     "errors."
 )
@@ -1003,14 +1003,14 @@ def copies_reversed(reference, alternate, error):
     return _logs(reference, alternate, error)[:, ::-1]
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "These are the likelihoods themselves. Return their logarithms, u log(1 - e) + v log e and so on."
 )
 def not_logs(reference, alternate, error):
     return np.exp(_logs(reference, alternate, error))
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "You multiplied first and took the logarithm afterwards. With thousands of reads the product is zero in a "
     "computer, and its logarithm minus infinity. Multiply logarithms by the counts."
 )
@@ -1021,7 +1021,7 @@ def product_first(reference, alternate, error):
         return np.log((1 - shows) ** u * shows**v)
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "A heterozygote's reads are not free of choice: each shows either gene with probability one half. (Errors make no "
     "difference there, since they go both ways.) Its column is (u + v) log 1/2, not 0."
 )
@@ -1031,7 +1031,7 @@ def heterozygote_explains_all(reference, alternate, error):
     return logs
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "You took the errors out of the heterozygote: 1/2 times (1 - e). But a read of one gene that errs shows the other "
     "allele, so errors go both ways and the probability stays one half."
 )
@@ -1041,7 +1041,7 @@ def errors_in_the_middle(reference, alternate, error):
     return logs
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "The binomial coefficient is in it. It is the same for all three genotypes, so it does no harm later, but here it "
     "was to be left out."
 )
@@ -1052,7 +1052,7 @@ def with_coefficient(reference, alternate, error):
     return _logs(reference, alternate, error) + (gammaln(u + v + 1) - gammaln(u + 1) - gammaln(v + 1))[:, None]
 
 
-@read_log_likelihoods.slip(
+@read_likelihoods.slip(
     "Only the alternate reads were used. A read of the reference allele is evidence too: it says that not both genes "
     "are alternate."
 )
@@ -1060,7 +1060,7 @@ def alternate_only(reference, alternate, error):
     return _logs(0 * np.asarray(reference), alternate, error)
 
 
-@read_log_likelihoods.also
+@read_likelihoods.also
 def reads_one_by_one(reference, alternate, error):
     rows = []
     for u, v in zip(np.asarray(reference).tolist(), np.asarray(alternate).tolist(), strict=True):

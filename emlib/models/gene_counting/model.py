@@ -9,7 +9,7 @@ many sites were sequenced, each has its own frequency and all of them take every
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .schemes import Genotypes, Scheme
 FAR = 0.1  # standard errors from where Newton sees the maximum: further, and it lies outside, or the climb is not over
 GONE = 1e-150  # an allele so rare cannot come back by EM, and its square is no number any more
 FLAT = 1e-9  # of a curvature of one for each gene: nothing is known
+TWO_ALLELES = Genotypes.pairs(2)
 CELLS = 2**17  # people times sites that are worked on together: what a cache holds
 
 
@@ -301,7 +302,7 @@ class PhenotypeCounts(GeneModel):
     [0.216, 0.7337, 0.0503]
     """
 
-    penetrances: FloatArray = field(default_factory=lambda: np.eye(3))
+    penetrances: FloatArray
     total: int = 1
 
     @classmethod
@@ -350,7 +351,7 @@ class GenotypeLikelihoods(GeneModel):
     [[0.806, 0.194]]
     """
 
-    genotypes: Genotypes = field(default_factory=lambda: Genotypes.pairs(2))
+    genotypes: Genotypes = TWO_ALLELES
     depth: float = 3.0
     error: float = 0.05
 

@@ -17,6 +17,8 @@ from ...engine.latent import FloatArray
 from ..checks import in_short
 
 #: Schemes that can be named: blood groups ABO and MN, and one recessive allele "a".
+#:
+#: :meta hide-value:
 SYSTEMS: dict[str, dict[str, list[str]]] = {
     "ABO": {"A": ["AA", "AO"], "B": ["BB", "BO"], "AB": ["AB"], "O": ["OO"]},
     "MN": {"M": ["MM"], "MN": ["MN"], "N": ["NN"]},
@@ -26,7 +28,7 @@ SYSTEMS: dict[str, dict[str, list[str]]] = {
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Genotypes:
     """Labels that can hide, and what each is made of.
 
@@ -63,10 +65,9 @@ class Genotypes:
         """G genotypes with frequencies of their own, whoever mated with whom."""
         return cls(np.eye(G), np.ones(G))
 
-    @property
-    def ploidy(self) -> float:
-        """Copies in each genotype."""
-        return float(self.copies[0].sum())
+    def __repr__(self) -> str:
+        G, K = self.copies.shape
+        return f"Genotypes.free({G})" if self.copies[0].sum() == 1.0 else f"Genotypes.pairs({K})"
 
     def probabilities(self, frequencies: FloatArray) -> FloatArray:
         """Of each genotype (..., G), given frequencies (..., K) of the alleles (eq. 8.1)."""
