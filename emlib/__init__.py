@@ -41,6 +41,10 @@ _HOMES = {
     "standard_errors": "emlib.models.uncertainty",
     "bootstrap": "emlib.models.bootstraps",
     "bootstrap_n_components": "emlib.models.bootstraps",
+    "linkage_disequilibrium": "emlib.models.linkage_disequilibrium",
+    "case_control_test": "emlib.models.haplotypes",
+    "hardy_weinberg_test": "emlib.models.haplotypes",
+    "read_variants": "emlib.models.variants",
 }
 _ROOMS = ("data", "engine", "models")
 
@@ -61,10 +65,13 @@ if TYPE_CHECKING:
     from .models.gene_counting import genotype_log_likelihoods as genotype_log_likelihoods
     from .models.gibbs import GibbsSampler as GibbsSampler
     from .models.haplotypes import HaplotypeEM as HaplotypeEM
+    from .models.haplotypes import case_control_test as case_control_test
+    from .models.haplotypes import hardy_weinberg_test as hardy_weinberg_test
     from .models.hmm import CategoricalHMM as CategoricalHMM
     from .models.hmm import GaussianHMM as GaussianHMM
     from .models.hmm import PoissonHMM as PoissonHMM
     from .models.kmeans import KMeans as KMeans
+    from .models.linkage_disequilibrium import linkage_disequilibrium as linkage_disequilibrium
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.motifs import MotifFinder as MotifFinder
     from .models.motifs import MotifGibbs as MotifGibbs
@@ -72,6 +79,7 @@ if TYPE_CHECKING:
     from .models.selection import select_n_components as select_n_components
     from .models.transcripts import TranscriptQuantifier as TranscriptQuantifier
     from .models.uncertainty import standard_errors as standard_errors
+    from .models.variants import read_variants as read_variants
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Linkage disequilibrium: how far alleles at two loci are from lying together at random.
 
 For two loci with two alleles EM can be spared. Where it stands still is a root of a cubic in the frequency of the
-haplotype with both alternate alleles (eq. 9.8), so every maximum of the likelihood is found, and sometimes there are two.
+haplotype with both alternate alleles (eq. 9.8), so every maximum of the likelihood is found; sometimes there are two.
 People who are heterozygous at both loci are all that is hidden; allele frequencies are plain proportions.
 """
 
@@ -246,7 +246,7 @@ def _seen(tables: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _real_roots(cubic: FloatArray) -> FloatArray:
     """Real roots (P, 3) of cubics with leading coefficient 2, NaN where there is none, polished by Newton's method."""
-    fine = np.isfinite(cubic).all(axis=1)
+    fine = np.asarray(np.isfinite(cubic).all(axis=1))
     companion = np.zeros((len(cubic), 3, 3))
     companion[:, 1, 0] = companion[:, 2, 1] = 1.0
     companion[:, :, 2] = np.where(fine[:, None], -cubic[:, :0:-1] / 2.0, 0.0)
@@ -329,13 +329,14 @@ def _measured(tables: FloatArray, h: FloatArray, errors: bool) -> dict[str, Floa
 def _covariance(tables: FloatArray, h: FloatArray) -> FloatArray:
     """Of the four frequencies (P, 4, 4): the inverse of the observed information among those that are not zero."""
     x, double = _seen(tables)
-    there = h > 0
+    there: NDArray[np.bool_] = np.greater(h, 0.0)
     shared = h[:, 0] * h[:, 3] + h[:, 1] * h[:, 2]
     slope = h[:, ::-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         information = np.where(there, x / h**2, 0.0)[:, :, None] * np.eye(4)
         hidden = slope[:, :, None] * slope[:, None, :] / shared[:, None, None] ** 2 - ACROSS / shared[:, None, None]
-    information += np.where(double > 0, double, 0.0)[:, None, None] * np.where((double > 0)[:, None, None], hidden, 0.0)
+    some = double > 0
+    information[some] += double[some, None, None] * hidden[some]
     # Frequencies sum to 1: only what keeps the sum, and zeros at zero, counts.
     mask = there.astype(float)
     keep = (

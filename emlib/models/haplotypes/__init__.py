@@ -10,4 +10,7 @@ from .genotypes import read_genotypes as read_genotypes
 from .model import HaplotypeModel as HaplotypeModel
 from .model import HaplotypeParams as HaplotypeParams
 from .model import HaplotypeStats as HaplotypeStats
+from .permutation import PermutationTest as PermutationTest
+from .permutation import case_control_test as case_control_test
+from .permutation import hardy_weinberg_test as hardy_weinberg_test
 from .search import Trimming as Trimming

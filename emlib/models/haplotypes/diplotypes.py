@@ -72,6 +72,23 @@ class Diplotypes:
         """The same lists for other numbers of people (G,)."""
         return replace(self, weights=weights)
 
+    def stratified(self, weights: FloatArray) -> tuple[Diplotypes, Indices]:
+        """The lists of several populations, one after the other, and the population of each genotype.
+
+        Parameters
+        ----------
+        weights : array (S, G)
+            People of each population with each genotype. Haplotype h of population s becomes ``s * H + h``.
+        """
+        S, H = len(weights), self.n_haplotypes
+        there = (weights > 0).ravel()
+        sizes, stratum = np.tile(self.sizes, S)[there], np.repeat(np.arange(S), len(self))[there]
+        row = np.flatnonzero(np.repeat(there, np.tile(self.sizes, S)))
+        offset, P = np.repeat(stratum * H, sizes), len(self.first)
+        ends = np.cumsum(sizes)
+        lists = (self.first[row % P] + offset, self.second[row % P] + offset)
+        return Diplotypes(*lists, ends - sizes, weights.ravel()[there], S * H), stratum
+
     def kept(self, mask: NDArray[np.bool_]) -> tuple[Diplotypes, Indices]:
         """Only some of the pairs, which must leave every genotype one, and the haplotypes that are left (H',)."""
         first, second = self.first[mask], self.second[mask]

@@ -65,6 +65,9 @@ class HaplotypeModel:
         Those that are possible, alleles numbered from 0.
     missing : float
         Probability that a genotype of simulated people is missing.
+    strata : int
+        Populations with frequencies of their own, all in one vector (strata * H,); data then are `Diplotypes` made by
+        `Diplotypes.stratified`.
 
     References
     ----------
@@ -84,6 +87,7 @@ class HaplotypeModel:
 
     haplotypes: Table
     missing: float = 0.0
+    strata: int = 1
     _labels: tuple[NDArray[Any], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +108,7 @@ class HaplotypeModel:
         pairs, found = self.pairs_of(data), []
         step = max(1, PIECE // max(1, len(pairs.first)))
         for s in range(0, len(points), step):
-            P = np.stack([_checked(point) for point in points[s : s + step]], axis=1)
+            P = np.stack([self._checked(point) for point in points[s : s + step]], axis=1)
             found += _expected(pairs, P, latent)
         return found
 
@@ -123,10 +127,10 @@ class HaplotypeModel:
         counts = stats.counts
         if prior is not None:
             counts = np.maximum(counts + (np.asarray(prior.concentration) - 1.0), 0.0)
-        total = counts.sum()
-        if not total > 0:
+        total = counts.reshape(self.strata, -1).sum(axis=1)
+        if not (total > 0).all():
             raise Degenerate("nobody is left to count haplotypes in.")
-        return HaplotypeParams(counts / total)
+        return HaplotypeParams(counts / np.repeat(total, len(counts) // self.strata))
 
     def draw(
         self,
@@ -149,10 +153,16 @@ class HaplotypeModel:
     def project(self, params: HaplotypeParams) -> HaplotypeParams:
         """Frequencies that are not negative and sum to one to the last digit.
 
-        A jump that goes below zero stops at a millionth of nothing instead of at zero, which no step could leave again.
+        A jump that goes below zero stops at next to nothing instead of at zero, which no step could leave again.
         """
-        p = np.maximum(params.frequencies, 1e-12)
-        return HaplotypeParams(p / p.sum())
+        p = np.maximum(params.frequencies, 1e-12).reshape(self.strata, -1)
+        return HaplotypeParams((p / p.sum(axis=1, keepdims=True)).ravel())
+
+    def _checked(self, params: HaplotypeParams) -> FloatArray:
+        p = params.frequencies
+        if not ((p >= 0).all() and (abs(p.reshape(self.strata, -1).sum(axis=1) - 1.0) < 1e-6).all()):
+            raise Degenerate("the haplotypes have frequencies that are negative or do not sum to one.")
+        return p
 
     # ------------------------------------------------------------------ for errors, tests and people
 
@@ -202,13 +212,6 @@ def log_likelihoods(pairs: Diplotypes, frequencies: FloatArray) -> FloatArray:
     """Of one person of each genotype (G,), in nats."""
     with np.errstate(divide="ignore"):
         return np.log(np.add.reduceat(_joint(pairs, frequencies[:, None]), pairs.begins)[:, 0]) + np.log(2.0)
-
-
-def _checked(params: HaplotypeParams) -> FloatArray:
-    p = params.frequencies
-    if not ((p >= 0).all() and abs(p.sum() - 1.0) < 1e-6):
-        raise Degenerate("the haplotypes have frequencies that are negative or do not sum to one.")
-    return p
 
 
 def _joint(pairs: Diplotypes, P: FloatArray) -> FloatArray:

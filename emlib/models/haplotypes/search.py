@@ -182,22 +182,28 @@ class Search:
 
     def completed(self, genotypes: Genotypes, best: Found, exact: bool, tick: Callable[[], object]) -> Found:
         """Let in haplotypes until the likelihood of all of them is stationary; drop those that nobody carries."""
-        last = em.fit(HaplotypeModel(best.haplotypes), best.pairs, best.fit.params, **self._options)
-        best = replace(best, fit=replace(last, starts=best.fit.starts))
-        while True:
-            best = _without_ghosts(best)
-            new, trimming = asked(genotypes, best, exact)
-            tick()
-            if not len(new):
-                return replace(best, trimming=trimming)
-            haplotypes = np.concatenate([best.haplotypes, new])
-            n = best.pairs.weights.sum()
-            p = np.concatenate([best.fit.params.frequencies, np.full(len(new), 0.05 / n)])
-            pairs = pairs_among(genotypes, haplotypes)
-            longer = em.fit(HaplotypeModel(haplotypes), pairs, _normal(p), **self._options)
-            if longer.log_likelihood <= best.fit.log_likelihood + self.tol:
-                return replace(best, trimming=trimming)
-            best = Found(replace(longer, starts=best.fit.starts), pairs, haplotypes, best.ends)
+        for tol in (max(ROUGH, self.tol), self.tol):
+            again = em.fit(
+                HaplotypeModel(best.haplotypes), best.pairs, best.fit.params, **{**self._options, "tol": tol}
+            )
+            best = replace(best, fit=replace(again, starts=best.fit.starts))
+            rising = True
+            while rising:
+                best = _without_ghosts(best)
+                new, trimming = asked(genotypes, best, exact)
+                tick()
+                longer = self._with(genotypes, best, new, tol) if len(new) else best
+                rising = longer.fit.log_likelihood > best.fit.log_likelihood + tol
+                best = longer if rising else best
+        return replace(best, trimming=trimming)
+
+    def _with(self, genotypes: Genotypes, best: Found, new: Table, tol: float) -> Found:
+        """Climb on with some more haplotypes, a little of each to begin with."""
+        haplotypes = np.concatenate([best.haplotypes, new])
+        p = np.concatenate([best.fit.params.frequencies, np.full(len(new), 0.05 / best.pairs.weights.sum())])
+        pairs = pairs_among(genotypes, haplotypes)
+        fit = em.fit(HaplotypeModel(haplotypes), pairs, _normal(p), **{**self._options, "tol": tol})
+        return Found(replace(fit, starts=best.fit.starts), pairs, haplotypes, best.ends)
 
 
 def asked(genotypes: Genotypes, best: Found, exact: bool) -> tuple[Table, Trimming]:
