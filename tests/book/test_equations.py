@@ -49,6 +49,9 @@ OF_ONE_CHAPTER = {
     "emlib/engine/chains.py": "book/applications/hmm",
     "emlib/engine/markov.py": "book/applications/hmm",
     "emlib/models/hmm.py": "book/applications/hmm",
+    "emlib/models/transcripts/classes.py": "book/applications/transcripts",
+    "emlib/models/transcripts/model.py": "book/applications/transcripts",
+    "emlib/models/transcripts/quantifier.py": "book/applications/transcripts",
 }
 
 

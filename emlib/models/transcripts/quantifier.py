@@ -56,7 +56,7 @@ class TranscriptQuantifier(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     accelerate : {"squarem", None} or Accelerator
-        Shares of transcripts that look alike converge slowly; SQUAREM takes 10 to 100 times fewer steps.
+        Shares of transcripts that look alike converge slowly; SQUAREM takes several times fewer steps.
     tol, max_iter
         Of the climb, in nats (`engine.em.fit`).
 
