@@ -359,8 +359,8 @@ def _():
 
 
 @information.draws(
-    """Logo of 22 columns, the letters of each stacked. The tallest stacks, of 0.4 to 1.4 bits, read T G T G A in columns
-    3 to 7 and T C A C A in columns 14 to 18; the columns between and outside are low."""
+    """Logo of 22 columns, the letters of each stacked. The tallest stacks, of 0.4 to 1.4 bits, read T G T G A in
+    columns 3 to 7 and T C A C A in columns 14 to 18; the columns between and outside are low."""
 )
 def _stacks(ax, answer, pwm, background):
     from ...view.logos import COLORS
