@@ -19,7 +19,11 @@ def shown(function):
 
 
 def test_minutes_of_three_digits():
-    assert {topic: load(topic).minutes for topic in ("gibbs", "hmm")} == {"gibbs": 110, "hmm": 120}
+    assert {topic: load(topic).minutes for topic in ("gibbs", "motifs", "hmm")} == {
+        "gibbs": 110,
+        "motifs": 120,
+        "hmm": 120,
+    }
 
 
 def test_incomplete_data():
@@ -135,6 +139,50 @@ def test_gene_counting():
     lost = np.where(truth < 0.5, 1, -1) * (calls.mean(axis=0) / 2 - truth)
     assert lost.mean() < -0.03
     assert abs(np.mean(np.where(truth < 0.5, 1, -1) * (found - truth))) < 0.01
+
+
+def test_motifs():
+    tasks = load("motifs").functions
+    shown = {name: (task.example_inputs(), task.expected(task.example_inputs())) for name, task in tasks.items()}
+
+    scores = shown["log_odds"][1]
+    assert len(scores) == 84
+    assert [(j, f"{scores[j]:.1f}") for j in np.argsort(-scores)[:3]] == [(8, "11.1"), (72, "5.5"), (79, "2.9")]
+    assert (scores > 2).sum() == 3
+
+    bits, heights = shown["information"][1]
+    assert f"{bits.sum():.1f}" == "9.8"
+    best = np.array(list("ACGT"))[heights.argmax(axis=1)]
+    assert "".join(best[3:8]) + "".join(best[14:19]) == "TGTGATCACA"
+
+    r, _ = shown["e_step"][1]
+    digits = [[0.860, 0.123, 0.018], [0.018, 0.860, 0.123], [0.020, 0.961, 0.020]]
+    np.testing.assert_allclose(r, digits, atol=5e-4)
+    np.testing.assert_allclose(shown["m_step"][1][1], [0.573, 0.006, 0.012, 0.409], atol=5e-4)
+
+    gains = shown["climb"][1][1]
+    assert [f"{gains[t - 1]:.0f}" for t in (6, 10, 19)] == ["38", "42", "71"]
+    assert {f"{gain:.1f}" for gain in gains[23:]} == {"81.6"}
+    assert len(gains) == 30
+
+    inputs, (first, _) = shown["best_run"]
+    counts, background = inputs["counts"], inputs["background"]
+    assert (first, len(counts)) == (4, 28)
+    X = shown["climb"][0]["X"]
+    reached = [
+        tasks["climb"](
+            X, tasks["m_step"](X, _at(X, counts[a : a + 16], background), background, 0.01), background, 0.01, 60
+        )
+        for a in (6, first)
+    ]
+    assert [f"{gain[-1]:.0f}" for _, gain in reached] == ["61", "82"]
+    assert len({X[i, j : j + 16].tobytes() for i in range(18) for j in range(90)}) <= 1620 == 18 * 90
+
+
+def _at(X, counts, background):
+    """Responsibilities under columns of counts."""
+    pwm = counts + 0.01 * background
+    return load("motifs").functions["e_step"](X, pwm / pwm.sum(axis=1, keepdims=True), background)[0]
 
 
 def test_hmm():
