@@ -303,11 +303,10 @@ def test_neighbours_stand_next_to_each_other_in_sorted_order(kernels):
     H = (rng.random((230, 16)) < 0.4).astype(np.uint8)
     found = Neighbours(H, 5, np.random.default_rng(1), kernels)
     edges = np.flatnonzero(np.diff(found.window, prepend=-1))
-    ends = np.append(edges[1:], 230) - 1
-    for w, (edge, end) in enumerate(zip(edges, ends, strict=True)):
-        back = sorted(range(16), key=lambda m: H[end::-1, m].tolist() if end else H[:1, m].tolist())
+    for w, middle in enumerate((edges + np.append(edges[1:], 230) - 1) // 2):
+        back = sorted(range(16), key=lambda m: H[: middle + 1, m][::-1].tolist())
         assert found.orders[0, w].tolist() == back
-        assert found.orders[1, w].tolist() == sorted(range(16), key=lambda m: H[edge:, m].tolist())
+        assert found.orders[1, w].tolist() == sorted(range(16), key=lambda m: H[middle:, m].tolist())
     R = np.empty((230, 5), np.uint8)
     found.gather(3, H, R)
     for w, own in enumerate(found.slots):
