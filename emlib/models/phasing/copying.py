@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ...engine.latent import FloatArray
 from .pairs import Ints
 
-WINDOW = 100  # sites that share their references
+WINDOW = 150  # sites that share their references
 LEAST, MOST = 1e-5, 0.5  # of a probability to jump or to err: where it is zero nothing could ever change
 BLOCK = 24  # references of a block move
 
