@@ -35,6 +35,7 @@ _HOMES = {
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
     "TranscriptQuantifier": "emlib.models.transcripts",
+    "Phaser": "emlib.models.phasing",
     "decision_boundary": "emlib.models.boundary",
     "GibbsSampler": "emlib.models.gibbs",
     "select_n_components": "emlib.models.selection",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from .models.motifs import MotifFinder as MotifFinder
     from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
+    from .models.phasing import Phaser as Phaser
     from .models.selection import select_n_components as select_n_components
     from .models.transcripts import TranscriptQuantifier as TranscriptQuantifier
     from .models.uncertainty import standard_errors as standard_errors

@@ -207,22 +207,48 @@ def two_quiet_people(copying):
 def test_a_sweep_leaves_the_exact_posterior_as_it_is(kernels):
     """Started from the posterior, one sweep ends in it: independent draws, compared with the sum over all paths."""
     copying, rng, n, counts = copies(), np.random.default_rng(0), 6000, {}
-    keys, p = list(exact()), list(exact().values())
+    keys, p, jumps = list(exact()), list(exact().values()), []
     for pick in rng.choice(4, size=n, p=p):
         b, c = keys[pick]
         h = np.array([1, b, 0, c, 1])
         side = rng.integers(2)
         copying.haplotypes[:, 4 + side], copying.haplotypes[:, 5 - side] = h, [0, 1 - b, 0, 1 - c, 1]
         two_quiet_people(copying)
-        visit(copying, rng)
+        jumps.append(visit(copying, rng))
         counts[relative(copying)] = counts.get(relative(copying), 0) + 1
     as_exact(counts, n)
+    # ... and the jumps it expects on the way are, on average, those of the posterior
+    expected = sum(
+        q * (jumps_of(np.array([1, b, 0, c, 1])) + jumps_of(np.array([0, 1 - b, 0, 1 - c, 1])))
+        for (b, c), q in exact().items()
+    )
+    error = np.std(jumps, axis=0) / np.sqrt(n)
+    assert (np.abs(np.mean(jumps, axis=0) - expected) < 4.5 * error + 1e-6).all()
 
 
 def visit(copying, rng):
-    L, K = 5, 4
+    L, K, jumps = 5, 4, np.zeros(5)
     R, B = np.empty((L, K), np.uint8), np.empty((L, 2, K), np.float32)
-    copying._visit(2, R, None, rng.random((L, 2)), B, np.zeros(L), np.zeros(2), False)
+    copying._visit(2, R, None, rng.random((L, 2)), B, jumps, np.zeros(2), False)
+    return jumps
+
+
+def jumps_of(h):
+    """Posterior probability of a jump before each site of a haplotype, by matrices."""
+    K = len(PANEL)
+    show = np.where(h[:, None] == PANEL.T, 1 - ERROR, ERROR)
+    show[ONE < 0] = 1.0
+    moves = [(1 - r) * np.eye(K) + r / K for r in RATES]
+    found = np.zeros(len(h))
+    for site in range(1, len(h)):
+        left = np.full(K, 1 / K) * show[0]
+        for t in range(1, site):
+            left = left @ moves[t] * show[t]
+        right = show[-1] if site == len(h) - 1 else np.ones(K)
+        for t in range(len(h) - 1, site, -1):
+            right = moves[t] @ (right if t < len(h) - 1 else show[t]) * show[t - 1]
+        found[site] = RATES[site] / K * left.sum() * right.sum() / (left @ moves[site] @ right)
+    return found
 
 
 def test_sweeps_reach_the_exact_posterior_from_anywhere(kernels):
@@ -303,11 +329,10 @@ def test_neighbours_stand_next_to_each_other_in_sorted_order(kernels):
     H = (rng.random((230, 16)) < 0.4).astype(np.uint8)
     found = Neighbours(H, 5, np.random.default_rng(1), kernels)
     edges = np.flatnonzero(np.diff(found.window, prepend=-1))
-    ends = np.append(edges[1:], 230) - 1
-    for w, (edge, end) in enumerate(zip(edges, ends, strict=True)):
-        back = sorted(range(16), key=lambda m: H[end::-1, m].tolist() if end else H[:1, m].tolist())
+    for w, middle in enumerate((edges + np.append(edges[1:], 230) - 1) // 2):
+        back = sorted(range(16), key=lambda m: H[: middle + 1, m][::-1].tolist())
         assert found.orders[0, w].tolist() == back
-        assert found.orders[1, w].tolist() == sorted(range(16), key=lambda m: H[edge:, m].tolist())
+        assert found.orders[1, w].tolist() == sorted(range(16), key=lambda m: H[middle:, m].tolist())
     R = np.empty((230, 5), np.uint8)
     found.gather(3, H, R)
     for w, own in enumerate(found.slots):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ...engine.latent import FloatArray
 from .pairs import Ints
 
-WINDOW = 100  # sites that share their references
+WINDOW = 150  # sites that share their references
 LEAST, MOST = 1e-5, 0.5  # of a probability to jump or to err: where it is zero nothing could ever change
 BLOCK = 24  # references of a block move
 
@@ -114,9 +114,9 @@ class Copying:
 class Neighbours:
     """Who shares long stretches with whom, window by window: neighbours in the positional Burrows-Wheeler order.
 
-    Haplotypes are sorted by what they show up to the end of a window, read backward, and by what they show from its
-    beginning on, read forward; neighbours in either order agree for long (Durbin, 2014). The windows' edges are
-    drawn anew each time, so that no edge stays where it is.
+    Haplotypes are sorted by what they show up to the middle of a window, read backward, and by what they show from
+    there on, read forward; neighbours in either order agree for long (Durbin, 2014). The windows' edges are drawn anew
+    each time, so that no edge stays where it is.
     """
 
     def __init__(self, haplotypes: NDArray[np.uint8], K: int, rng: np.random.Generator, kernels: Any) -> None:
@@ -125,11 +125,11 @@ class Neighbours:
         edges = np.unique(np.clip(edges, 0, None))
         if len(edges) > 1 and edges[1] < WINDOW // 4:
             edges = np.delete(edges, 1)
-        ends = np.append(edges[1:], L) - 1
+        middles = (edges + np.append(edges[1:], L) - 1) // 2
         self.window = np.searchsorted(edges, np.arange(L), side="right") - 1
         self.orders, self.ranks = np.empty((2, len(edges), M), np.int32), np.empty((2, len(edges), M), np.int32)
-        kernels.prefix_orders(haplotypes, ends, False, self.orders[0], self.ranks[0])
-        kernels.prefix_orders(haplotypes, edges, True, self.orders[1], self.ranks[1])
+        kernels.prefix_orders(haplotypes, middles, False, self.orders[0], self.ranks[0])
+        kernels.prefix_orders(haplotypes, middles, True, self.orders[1], self.ranks[1])
         self.slots, self.kernels = np.empty((len(edges), K), np.int32), kernels
 
     def gather(self, person: int, haplotypes: NDArray[np.uint8], R: NDArray[np.uint8]) -> None:

@@ -20,9 +20,10 @@ from .pairs import Ints
 from .vote import Votes
 
 PSEUDO = ClusterPrior(1.01, 1.01, (1.01, 1.01))  # a hundredth of an observation: no probability becomes exactly 0
-PATHS = 20  # drawn from each fit of the clusters
-FEW = 300  # people up to whose number everybody copies from all others
-NEAREST = 100  # references above that
+PATHS = 6  # drawn from each fit of the clusters
+FEW, SOME = 100, 300  # people: up to the first number everybody copies from all others,
+NEAREST = (150, 100)  # up to the second from so many, and above it from so many
+VISITS = 8000  # of all people together, in "auto" many sweeps
 BURN = 0.2  # share of the sweeps that have no vote
 
 
@@ -41,16 +42,17 @@ class Phaser(BaseEstimator):  # type: ignore[misc]
         K of stage one.
     n_iter : int
         EM iterations of stage one.
-    sweeps : int
-        Of stage two; the first fifth has no vote. At 0 the drawn paths of stage one vote, which needs no numba, but
-        is accurate only with many clusters and chains.
+    sweeps : "auto" or int
+        Of stage two; the first fifth has no vote. "auto" is 100 for few people and 22 for many. At 0 the drawn paths of
+        stage one vote, which needs no numba, but is accurate only with many clusters and chains.
     block_moves : int
-        Before so many of the first sweeps both haplotypes of everybody are drawn whole, as copies of the 24 nearest.
+        Before so many of the first sweeps both haplotypes of everybody are drawn whole, as copies of the 24 nearest;
+        these sweeps have no vote either.
     chains : int
         Independent repetitions of (1) and (2), which vote together. Four make fewer errors than one.
     n_references : "auto" or int
-        How many haplotypes each is copied from; "auto" is all others up to 300 people, and above that the 100 nearest,
-        so that the cost grows linearly with people.
+        How many haplotypes each is copied from; "auto" is all others up to 100 people, the 150 nearest up to 300, and
+        the 100 nearest above, so that the cost grows linearly with people.
     random_state : None, int, Generator or RandomState
     verbose : bool, optional
         Show a progress bar; by default on a terminal, once it takes longer than 2 s.
@@ -86,9 +88,9 @@ class Phaser(BaseEstimator):  # type: ignore[misc]
         self,
         n_clusters: int = 8,
         *,
-        n_iter: int = 25,
-        sweeps: int = 50,
-        block_moves: int = 0,
+        n_iter: int = 15,
+        sweeps: Any = "auto",
+        block_moves: int = 10,
         chains: int = 1,
         n_references: Any = "auto",
         random_state: Any = None,
@@ -131,7 +133,7 @@ class Phaser(BaseEstimator):  # type: ignore[misc]
         (n, L), rng = table.shape, generator(self.random_state)
         distances = _distances(positions, L)
         K, chains = check_whole("n_clusters", self.n_clusters, 1), check_whole("chains", self.chains, 1)
-        n_iter, sweeps = check_whole("n_iter", self.n_iter, 0), check_whole("sweeps", self.sweeps, 0)
+        n_iter, sweeps = check_whole("n_iter", self.n_iter, 0), self._sweeps(n)
         check_whole("block_moves", self.block_moves, 0)
         references = self._references(n)
         if sweeps and kernels() is None:
@@ -161,9 +163,16 @@ class Phaser(BaseEstimator):  # type: ignore[misc]
         self.trace_, self.confidence_ = traces[0], votes.confidence()
         return haplotypes.astype(np.int8)
 
+    def _sweeps(self, n: int) -> int:
+        if isinstance(self.sweeps, str) and self.sweeps == "auto":
+            return min(max(VISITS // n, 22), 100)
+        if isinstance(self.sweeps, str):
+            raise ValueError(f"sweeps is {self.sweeps!r}; it must be 'auto' or a whole number.")
+        return check_whole("sweeps", self.sweeps, 0)
+
     def _references(self, n: int) -> int:
         if isinstance(self.n_references, str) and self.n_references == "auto":
-            return 2 * n - 2 if n <= FEW else NEAREST
+            return 2 * n - 2 if n <= FEW else NEAREST[n > SOME]
         if isinstance(self.n_references, str):
             raise ValueError(f"n_references is {self.n_references!r}; it must be 'auto' or a whole number.")
         return check_whole("n_references", self.n_references, 1)
