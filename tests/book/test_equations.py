@@ -49,6 +49,10 @@ OF_ONE_CHAPTER = {
     "emlib/engine/chains.py": "book/applications/hmm",
     "emlib/engine/markov.py": "book/applications/hmm",
     "emlib/models/hmm.py": "book/applications/hmm",
+    "emlib/models/motifs/model.py": "book/applications/motifs",
+    "emlib/models/motifs/placements.py": "book/applications/motifs",
+    "emlib/models/motifs/significance.py": "book/applications/motifs",
+    "emlib/view/logos.py": "book/applications/motifs",
 }
 
 
