@@ -49,9 +49,18 @@ OF_ONE_CHAPTER = {
     "emlib/engine/chains.py": "book/applications/hmm",
     "emlib/engine/markov.py": "book/applications/hmm",
     "emlib/models/hmm.py": "book/applications/hmm",
+    "emlib/models/gene_counting/model.py": "book/applications/gene_counting",
+    "emlib/models/haplotypes/model.py": "book/applications/haplotypes",
+    "emlib/models/linkage_disequilibrium.py": "book/applications/haplotypes",
+    "emlib/models/phasing/cluster.py": "book/applications/haplotypes",
+    "emlib/models/phasing/pairs.py": "book/applications/haplotypes",
     "emlib/models/transcripts/classes.py": "book/applications/transcripts",
     "emlib/models/transcripts/model.py": "book/applications/transcripts",
     "emlib/models/transcripts/quantifier.py": "book/applications/transcripts",
+    "emlib/models/motifs/model.py": "book/applications/motifs",
+    "emlib/models/motifs/placements.py": "book/applications/motifs",
+    "emlib/models/motifs/significance.py": "book/applications/motifs",
+    "emlib/view/logos.py": "book/applications/motifs",
 }
 
 
