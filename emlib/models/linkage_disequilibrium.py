@@ -219,12 +219,11 @@ def haplotype_maxima(tables: FloatArray) -> FloatArray:
     h = np.stack([t, a[:, None] - t, b[:, None] - t, 1.0 - a[:, None] - b[:, None] + t], axis=2)
     h = np.where(np.abs(h) < NEAR, 0.0, h)
     value = _log_likelihood(x[:, None], double[:, None], h)
-    # Of three roots the middle one is a minimum; the highest two of the others are told apart by their place.
-    t = h[:, :, 0]
-    value = np.where(np.isnan(value) | _middle(t), -np.inf, value)
+    # Of three roots the middle one is a minimum, so the two highest are the maxima.
+    value = np.where(np.isnan(value), -np.inf, value)
     # Which of equal maxima comes first should not be for rounding to say: the one with the fewest haplotypes 11.
     scale = TIE * (1.0 + np.abs(np.where(np.isfinite(value), value, 0.0)))
-    order = np.argsort(-(value - scale * np.nan_to_num(t)), axis=1, kind="stable")[:, :2]
+    order = np.argsort(-(value - scale * np.nan_to_num(h[:, :, 0])), axis=1, kind="stable")[:, :2]
     best = np.take_along_axis(h, order[:, :, None], axis=1)
     ranked = np.take_along_axis(value, order, axis=1)
     best[~np.isfinite(ranked)] = np.nan
@@ -258,14 +257,6 @@ def _real_roots(cubic: FloatArray) -> FloatArray:
         step = np.divide(value, slope, out=np.zeros_like(roots), where=np.abs(slope) > 1e-6)
         roots = roots - np.clip(step, -1e-4, 1e-4)
     return np.where(np.abs(((c3 * roots + c2) * roots + c1) * roots + c0) < ROOT, roots, np.nan)
-
-
-def _middle(t: FloatArray) -> NDArray[np.bool_]:
-    """The root between two others (P, 3)."""
-    all_there = ~np.isnan(t).any(axis=1)
-    middle = np.zeros(t.shape, dtype=bool)
-    middle[np.arange(len(t)), np.argsort(t, axis=1)[:, 1]] = all_there
-    return middle
 
 
 def _log_likelihood(x: FloatArray, double: FloatArray, h: FloatArray) -> FloatArray:

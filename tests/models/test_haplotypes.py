@@ -14,7 +14,6 @@ from scipy.stats import fisher_exact
 
 import emlib
 from emlib.engine import em
-from emlib.engine.information import NotAMaximum
 from emlib.engine.latent import HARD
 from emlib.models.haplotypes import (
     HaplotypeEM,
@@ -386,13 +385,21 @@ def _profile(model, G, a, t, start):
     return -found.fun
 
 
-def test_no_error_where_the_phase_is_anybodys_guess():
-    G = np.array([[1, 1]] * 10)
+def test_haplotypes_that_nobody_carries_have_no_error():
+    G = emlib.data.apoe().people("EUR")
     model = HaplotypeEM(random_state=0).fit(G)
-    assert len(model.frequencies_) in (2, 4)
-    if len(model.frequencies_) == 4:
-        with pytest.raises(NotAMaximum):
-            model.standard_errors(G)
+    before = model.standard_errors(G)
+    model._table = np.vstack([model._table, (1, 1)])
+    model.frequencies_ = np.append(model.frequencies_ * (1 - 1e-7), 1e-7)
+    after = model.standard_errors(G)
+    assert np.isnan(after[3])
+    np.testing.assert_allclose(after[:3], before, rtol=1e-4)
+
+
+def test_where_the_phase_is_anybodys_guess_the_height_is_known():
+    """Ten double heterozygotes: coupling or repulsion, each person has probability 2 p q at p = q = 1/2."""
+    model = HaplotypeEM(random_state=0).fit(np.array([[1, 1]] * 10))
+    np.testing.assert_allclose(model.log_likelihood_, 10 * np.log(0.5), atol=1e-5)
 
 
 # ------------------------------------------------------------------ permutation tests

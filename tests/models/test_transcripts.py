@@ -150,6 +150,42 @@ def test_identifiability(classes, lengths, rank, groups):
     assert report.rank == np.linalg.matrix_rank(dense)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_identifiability_is_the_null_space(seed):
+    """By a dense null space: the classes' rows, and a row of ones for each linked set."""
+    rng = np.random.default_rng(seed)
+    T = 7
+    listed = {tuple(np.flatnonzero(rng.random(T) < 0.4)) for _ in range(rng.integers(2, 8))} - {()}
+    given = EquivalenceClasses.of(
+        [list(c) for c in sorted(listed)],
+        np.ones(len(listed)),
+        [f"t{t}" for t in range(T)],
+        effective_lengths=rng.choice([1.0, 2.0], T),
+    )
+    sums = (given.linked[None] == np.unique(given.linked)[:, None]).astype(float)
+    values, vectors = np.linalg.svd(np.vstack([given.matrix.toarray(), sums]))[1:]
+    rank = int((values > 1e-9).sum())
+    shifts = vectors[rank:].T @ vectors[rank:]
+    moved = {f"t{t}" for t in np.flatnonzero(np.diagonal(shifts) > 1e-9)}
+    report = identifiability(given)
+    assert report.rank == rank
+    assert {name for group in report.groups for name in group} == moved
+    for group in report.groups:
+        at = [int(name[1:]) for name in group]
+        others = [t for t in range(T) if t not in at]
+        assert np.abs(shifts[np.ix_(at, others)]).max(initial=0) < 1e-9
+
+
+def test_gap_of_sets_that_nothing_links_is_sharper():
+    """A share a little off in a small set costs what the small set has, not what all have."""
+    classes = EquivalenceClasses.of([[0], [1], [0, 1], [2]], [3, 1, 6, 10**6])
+    best = np.array([7.5, 2.5, 10**6]) / 1_000_010
+    off = np.array([7.4, 2.6, 10**6]) / 1_000_010
+    assert gap(classes, best) < 1e-9
+    below = np.diff([TranscriptModel().e_step(classes, TranscriptParams(w))[1] for w in (off, best)])[0]
+    assert below <= gap(classes, off) < 0.2
+
+
 def test_never_seen_is_determined():
     given = EquivalenceClasses.of([[0], [1, 2]], [10, 0], effective_lengths=[1, 1, 1])
     report = identifiability(given)

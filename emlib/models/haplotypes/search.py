@@ -35,6 +35,7 @@ UNEVEN = 0.3  # shape of the gamma variates of which random shares are made: mos
 SAME = 0.01  # nats: ends closer than this are one
 KICKED = 0.2  # share of the genotypes that a kick shares out anew
 AT_ONCE, PATIENCE, MOST_KICKS = 8, 5, 400  # kicks in a batch, batches without success, kicks in all
+RARE = 1e-3  # expected copies
 RISE = 1e-4  # a left-out haplotype enters if its score is above 1 by so much
 PARTNERS = 2**12  # people so incomplete that their partners number more are not asked in step 4
 ROUGH = 1e-3  # nats: climbs that are only compared may stop so early; the best goes on
@@ -231,10 +232,11 @@ def asked(genotypes: Genotypes, best: Found, exact: bool) -> tuple[Table, Trimmi
 
 
 def _without_ghosts(best: Found) -> Found:
-    """Without haplotypes whose expected number has become negligible; the likelihood is that of those left."""
+    """Without haplotypes that are nearly gone and still on the way down: the likelihood is higher without them."""
     p, n = best.fit.params.frequencies, best.pairs.weights.sum()
     shares = pairs_posterior(best.pairs, p)
-    ghost = 2 * n * p < 1e-6
+    counts = HaplotypeModel(best.haplotypes).e_step(best.pairs, best.fit.params)[0].counts
+    ghost = (2 * n * p < RARE) & (counts < (1.0 - RISE) * 2 * n * p)
     if not ghost.any():
         return best
     mask = ~(ghost[best.pairs.first] | ghost[best.pairs.second])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from ...engine.latent import FloatArray
 
@@ -182,6 +183,19 @@ class EquivalenceClasses:
             ratio[self.counts == 0] = 0.0
         found: FloatArray = (self._transposed @ ratio.T).T
         return found
+
+    @functools.cached_property
+    def linked(self) -> Ints:
+        """A number for each transcript (T,), the same for those that classes with fragments link, however indirectly.
+
+        Such sets are problems of their own: the fragments of each are given.
+        """
+        C, T = len(self), len(self.names)
+        seen = np.repeat(self.counts > 0, self.sizes)
+        of = np.repeat(np.arange(C), self.sizes)[seen]
+        graph = csr_array((np.ones(len(of)), (of, C + self.members[seen])), shape=(C + T, C + T))
+        label: Ints = connected_components(graph, directed=False)[1][C:].astype(np.int64)
+        return label
 
     @functools.cached_property
     def _counted(self) -> bool:

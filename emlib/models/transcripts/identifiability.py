@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ...engine.latent import FloatArray
 from .classes import EquivalenceClasses, Ints
 
-LARGEST = 3000  # transcripts linked by classes; a singular value decomposition of more takes too long
+LARGEST = 1500  # transcripts at once; a singular value decomposition of more takes too long
 TOLERANCE = 1e-9  # of a singular value beside the largest
 
 
@@ -23,7 +23,7 @@ class Identifiability:
     Attributes
     ----------
     rank : int
-        Independent equations that the classes give for the T shares, their sum included.
+        Independent equations that the classes give for the T shares, sums of linked sets included.
     n_transcripts : int
         T. If `rank` is as large, every share is determined.
     groups : tuple of tuples of str
@@ -31,7 +31,7 @@ class Identifiability:
     never_seen : tuple of str
         Transcripts in no class with fragments: their share is zero.
     unexamined : tuple of str
-        Transcripts linked to more than `LARGEST` others, left out.
+        Transcripts of sets in which more than `LARGEST` are undecided, left out.
     """
 
     rank: int
@@ -64,8 +64,8 @@ def identifiability(classes: EquivalenceClasses) -> Identifiability:
     """Find the transcripts that the classes cannot tell apart (eq. 11.11).
 
     The likelihood sees the shares only through the probability of each class, ``W @ shares``, and through their sum. A
-    direction d with ``W d = 0`` and ``sum(d) = 0`` changes neither. Such directions never leave a set of transcripts
-    that are linked by classes, so each set is examined on its own.
+    direction d with ``W d = 0`` and ``sum(d) = 0`` changes neither. Sets of transcripts that no class links are
+    examined each on its own, with a sum of its own, which at the maximum is the set's part of all fragments.
 
     Parameters
     ----------
@@ -83,20 +83,18 @@ def identifiability(classes: EquivalenceClasses) -> Identifiability:
     (3, ())
     """
     seen = classes[np.flatnonzero(classes.counts > 0)]
-    W, T = seen.matrix, len(classes.names)
+    W, T = csc_array(seen.matrix), len(classes.names)
     touched = np.bincount(seen.members, minlength=T) > 0
-    links = csr_array(W.T @ W)
-    _, label = connected_components(links, directed=False)
-    rank, groups, unexamined = int((~touched).sum()), list[Ints](), list[int]()
-    for t in _sets(label, touched):
+    undecided = np.flatnonzero(_undecided(seen))
+    rank, groups, unexamined = T - len(undecided), list[Ints](), list[int]()
+    order = undecided[np.argsort(seen.linked[undecided], kind="stable")]
+    for t in np.split(order, np.flatnonzero(np.diff(seen.linked[order])) + 1):
         if len(t) > LARGEST:
             unexamined.extend(t.tolist())
-            continue
-        own = W[:, t]
-        own = own[np.flatnonzero(np.diff(own.indptr))].toarray()
-        free, found = _free_directions(own)
-        rank += len(t) - free
-        groups.extend(t[group] for group in found)
+        elif len(t):
+            free, found = _free_directions(W[:, t])
+            rank += len(t) - free
+            groups.extend(t[group] for group in found)
     name = np.array(classes.names)
     return Identifiability(
         rank,
@@ -124,7 +122,13 @@ def slack(classes: EquivalenceClasses, shares: FloatArray, nats: float = 0.01) -
     Returns
     -------
     array (T,)
-        Fragments; infinity where nothing holds the share in place (`identifiability`), 0 with less than half a fragment.
+        Fragments; infinity where nothing holds the share in place (`identifiability`), 0 with less than half a
+        fragment.
+
+    Raises
+    ------
+    ValueError
+        For more than `LARGEST` transcripts with fragments.
 
     Examples
     --------
@@ -134,12 +138,16 @@ def slack(classes: EquivalenceClasses, shares: FloatArray, nats: float = 0.01) -
     """
     n, T = classes.n_fragments, len(shares)
     moving = np.flatnonzero(n * shares >= 0.5)
+    if len(moving) > LARGEST:
+        raise ValueError(
+            f"{len(moving)} transcripts have fragments; slack takes {LARGEST} at most: some genes at a time."
+        )
     seen = classes[np.flatnonzero(classes.counts > 0)]
     W = seen.matrix[:, moving].toarray()
     density = seen.matrix @ shares
     root = np.sqrt(seen.counts)[:, None] * W / density[:, None]  # information: root.T @ root
     basis = np.linalg.svd(np.ones((1, len(moving))))[2][1:].T  # directions that keep the sum
-    values, vectors = np.linalg.svd(root @ basis, full_matrices=False)[1:]
+    values, vectors = np.linalg.svd(_short(root @ basis), full_matrices=False)[1:]
     most = values.max(initial=0.0)
     held = values > 1e-9 * most
     along = basis @ vectors.T
@@ -150,17 +158,26 @@ def slack(classes: EquivalenceClasses, shares: FloatArray, nats: float = 0.01) -
     return moves
 
 
-def _sets(label: Ints, touched: NDArray[np.bool_]) -> list[Ints]:
-    order = np.argsort(label, kind="stable")
-    cuts = np.flatnonzero(np.diff(label[order])) + 1
-    return [t for t in np.split(order, cuts) if touched[t].all()]
+def _undecided(seen: EquivalenceClasses) -> NDArray[np.bool_]:
+    """Transcripts whose share is not settled by classes alone: one with a class of its own is, and so on from there."""
+    member = seen.matrix.data > 0
+    left = np.bincount(seen.members[member], minlength=len(seen.names)) > 0
+    while True:
+        here = member & left[seen.members]
+        alone = np.add.reduceat(here.astype(np.int64), seen.starts[:-1]) == 1
+        settled = seen.members[here & np.repeat(alone, seen.sizes)]
+        if not len(settled):
+            return left
+        left[settled] = False
 
 
-def _free_directions(W: FloatArray) -> tuple[int, list[Ints]]:
+def _free_directions(columns: csc_array) -> tuple[int, list[Ints]]:
     """How many directions leave ``W @ shares`` and the sum unchanged, and which transcripts they move together."""
+    rows = np.unique(columns.indices)
+    W = csr_array(columns)[rows].toarray()
     norms = np.linalg.norm(W, axis=0)
     sums = (1.0 / norms) / np.linalg.norm(1.0 / norms)
-    values, vectors = np.linalg.svd(np.vstack([W / norms, sums]), full_matrices=True)[1:]
+    values, vectors = np.linalg.svd(_short(np.vstack([W / norms, sums])), full_matrices=True)[1:]
     held = int((values > TOLERANCE * values[0]).sum())
     free = vectors[held:].T
     if not free.shape[1]:
@@ -169,3 +186,11 @@ def _free_directions(W: FloatArray) -> tuple[int, list[Ints]]:
     moved = np.flatnonzero(together.diagonal())
     _, label = connected_components(csr_array(together[np.ix_(moved, moved)]), directed=False)
     return free.shape[1], [moved[label == g] for g in range(label.max() + 1)]
+
+
+def _short(tall: FloatArray) -> FloatArray:
+    """A matrix of the same singular values and right vectors, with no more rows than columns."""
+    if tall.shape[0] <= tall.shape[1]:
+        return tall
+    short: FloatArray = np.linalg.qr(tall, mode="r")  # type: ignore[assignment]
+    return short
