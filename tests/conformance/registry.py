@@ -20,7 +20,7 @@ from emlib.engine.latent import FloatArray
 from emlib.engine.markov import HiddenMarkov, MarkovParams, MarkovPrior
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.sequences import Sequences
-from emlib.models.gene_counting import GeneParams, GenotypeLikelihoods, Genotypes, PhenotypeCounts, read_scheme
+from emlib.models.gene_counting import GeneParams, GenotypeLikelihoods, PhenotypeCounts, PossibleGenotypes, read_scheme
 from emlib.models.haplotypes import HaplotypeModel, HaplotypeParams
 from emlib.models.linkage import Linkage, LinkageParams
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
@@ -467,7 +467,7 @@ CASES += [
     )
     for name, genotypes, frequencies in [
         ("genes, reads at two sites", (), [[0.7, 0.3], [0.45, 0.55]]),
-        ("genes, reads without Hardy-Weinberg", (Genotypes.free(3),), [[0.5, 0.2, 0.3], [0.3, 0.4, 0.3]]),
+        ("genes, reads without Hardy-Weinberg", (PossibleGenotypes.free(3),), [[0.5, 0.2, 0.3], [0.3, 0.4, 0.3]]),
     ]
 ]
 # ------------------------------------------------------------------ transcripts: a row is a fragment of a class

@@ -19,9 +19,9 @@ from emlib.models.gene_counting import GeneCounting as Genes
 from emlib.models.gene_counting import (
     GeneParams,
     GenotypeLikelihoods,
-    Genotypes,
     People,
     PhenotypeCounts,
+    PossibleGenotypes,
     read_scheme,
 )
 from emlib.models.gene_counting import genotype_log_likelihoods as from_reads
@@ -353,7 +353,7 @@ def test_hardy_weinberg_at_sites():
 
 def test_free_genotypes_climb_higher(reads):
     """The alternative is the same model with genotypes in the place of alleles."""
-    free = GenotypeLikelihoods(genotypes=Genotypes.free(3))
+    free = GenotypeLikelihoods(genotypes=PossibleGenotypes.free(3))
     fit = em.fit(free, reads[:, :1], GeneParams(np.full((1, 3), 1 / 3)), tol=1e-12)
     assert fit.log_likelihood >= Genes(tol=1e-12).fit(reads[:, :1]).log_likelihood_ - 1e-9
 

@@ -8,7 +8,7 @@ hidden.
 from .estimator import GeneCounting, HardyWeinbergTest
 from .model import GeneParams, GeneStats, GenotypeLikelihoods, People, PhenotypeCounts
 from .reading import genotype_log_likelihoods
-from .schemes import SYSTEMS, Genotypes, Scheme, read_scheme
+from .schemes import SYSTEMS, PossibleGenotypes, Scheme, read_scheme
 
 __all__ = [
     "SYSTEMS",
@@ -16,10 +16,10 @@ __all__ = [
     "GeneParams",
     "GeneStats",
     "GenotypeLikelihoods",
-    "Genotypes",
     "HardyWeinbergTest",
     "People",
     "PhenotypeCounts",
+    "PossibleGenotypes",
     "Scheme",
     "genotype_log_likelihoods",
     "read_scheme",

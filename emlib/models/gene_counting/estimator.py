@@ -18,7 +18,7 @@ from ..base import EMEstimator
 from ..checks import check_real, check_whole, generator, in_short
 from .model import GeneModel, GeneParams, GenotypeLikelihoods, People, PhenotypeCounts
 from .reading import read_counts, read_log_likelihoods
-from .schemes import Genotypes, Scheme, read_scheme
+from .schemes import PossibleGenotypes, Scheme, read_scheme
 
 STILL = 1e-12  # a round that moves frequencies by less will not move them further
 ROUND = 40  # iterations after which sites that have arrived are set aside
@@ -347,7 +347,7 @@ class GeneCounting(EMEstimator):
     def _test_sites(self, X: Any) -> HardyWeinbergTest:
         people = People.from_logs(_at_same_sites(self, X))
         mated, start = GenotypeLikelihoods(), GeneParams(np.atleast_2d(self.frequencies_))
-        free = GenotypeLikelihoods(genotypes=Genotypes.free(3))
+        free = GenotypeLikelihoods(genotypes=PossibleGenotypes.free(3))
         proportions = mated.genotypes.probabilities(start.frequencies)
         options = {"tol": self.tol, "max_iter": self.max_iter, "accelerate": self.accelerate}
         best = _climb_sites(free, people, GeneParams(0.9 * proportions + 0.1 / 3), None, options)

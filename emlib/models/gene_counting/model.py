@@ -19,12 +19,12 @@ from ...engine.coordinates import Named, Simplex
 from ...engine.em import EPS, Degenerate
 from ...engine.families import DirichletPrior
 from ...engine.latent import SOFT, FloatArray, Latent, assign
-from .schemes import Genotypes, Scheme
+from .schemes import PossibleGenotypes, Scheme
 
 FAR = 0.1  # standard errors from where Newton sees the maximum: further, and it lies outside, or the climb is not over
 GONE = 1e-150  # an allele so rare cannot come back by EM, and its square is no number any more
 FLAT = 1e-9  # of a curvature of one for each gene: nothing is known
-TWO_ALLELES = Genotypes.pairs(2)
+TWO_ALLELES = PossibleGenotypes.pairs(2)
 CELLS = 2**17  # people times sites that are worked on together: what a cache holds
 
 
@@ -101,11 +101,11 @@ class GeneModel:
 
     Parameters
     ----------
-    genotypes : Genotypes
+    genotypes : PossibleGenotypes
         The labels that are hidden.
     """
 
-    genotypes: Genotypes
+    genotypes: PossibleGenotypes
 
     def people(self, data: Any) -> People:
         """`data` as the E-step wants them."""
@@ -308,7 +308,7 @@ class PhenotypeCounts(GeneModel):
     @classmethod
     def of(cls, scheme: Scheme) -> PhenotypeCounts:
         """The model of a scheme."""
-        return cls(Genotypes.pairs(len(scheme.alleles)), scheme.penetrances)
+        return cls(PossibleGenotypes.pairs(len(scheme.alleles)), scheme.penetrances)
 
     def people(self, data: Any) -> People:
         """See `GeneModel.people`. Phenotypes of nobody are left out: they may be impossible."""
@@ -351,7 +351,7 @@ class GenotypeLikelihoods(GeneModel):
     [[0.806, 0.194]]
     """
 
-    genotypes: Genotypes = TWO_ALLELES
+    genotypes: PossibleGenotypes = TWO_ALLELES
     depth: float = 3.0
     error: float = 0.05
 

@@ -29,7 +29,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, repr=False)
-class Genotypes:
+class PossibleGenotypes:
     """Labels that can hide, and what each is made of.
 
     Their probability is ``orders * prod(frequencies ** copies)`` (eq. 8.1): two orders for a heterozygote, one for a
@@ -47,12 +47,12 @@ class Genotypes:
     orders: FloatArray
 
     @classmethod
-    def pairs(cls, K: int) -> Genotypes:
+    def pairs(cls, K: int) -> PossibleGenotypes:
         """All unordered pairs of K alleles: 00, 01, ..., 11, ...
 
         Examples
         --------
-        >>> pairs = Genotypes.pairs(2)
+        >>> pairs = PossibleGenotypes.pairs(2)
         >>> pairs.copies.tolist(), pairs.orders.tolist()
         ([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]], [1.0, 2.0, 1.0])
         """
@@ -61,13 +61,13 @@ class Genotypes:
         return cls(copies, np.where(first == second, 1.0, 2.0))
 
     @classmethod
-    def free(cls, G: int) -> Genotypes:
+    def free(cls, G: int) -> PossibleGenotypes:
         """G genotypes with frequencies of their own, whoever mated with whom."""
         return cls(np.eye(G), np.ones(G))
 
     def __repr__(self) -> str:
         G, K = self.copies.shape
-        return f"Genotypes.free({G})" if self.copies[0].sum() == 1.0 else f"Genotypes.pairs({K})"
+        return f"PossibleGenotypes.free({G})" if self.copies[0].sum() == 1.0 else f"PossibleGenotypes.pairs({K})"
 
     def probabilities(self, frequencies: FloatArray) -> FloatArray:
         """Of each genotype (..., G), given frequencies (..., K) of the alleles (eq. 8.1)."""
@@ -82,7 +82,7 @@ class Scheme:
     Attributes
     ----------
     alleles, genotypes, phenotypes : tuple of str
-        Names; genotypes in the order of `Genotypes.pairs`.
+        Names; genotypes in the order of `PossibleGenotypes.pairs`.
     penetrances : array (P, G)
         Probability of each phenotype given each genotype; columns sum to 1.
     """
