@@ -135,7 +135,7 @@ class HiddenMarkov:
     # ------------------------------------------------------------------ E and M
 
     def e_step(self, data: Any, params: MarkovParams, latent: Latent = SOFT) -> tuple[MarkovStats, float]:
-        """Posterior states (eq. 12.5) and transitions (eq. 12.8), summed into statistics; the log-likelihood (eq. 12.2).
+        """Posterior states (eq. 12.5) and transitions (eq. 12.8), summed up; the log-likelihood (eq. 12.2).
 
         Paths stand where labels stand in `engine.latent`: soft, tempered, the best path of all (``HARD``: Viterbi
         training, which is not EM), or one drawn.
