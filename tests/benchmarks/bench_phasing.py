@@ -127,7 +127,7 @@ def test_simulated(size, tmp_path):
 
 def test_growth():
     """Twice the people or twice the sites: twice the seconds, above 300 people."""
-    base, grown = ((30, 40), [(60, 40), (30, 80)]) if SMOKE else ((400, 250), [(800, 250), (400, 500)])
+    base, grown = ((30, 40), [(60, 40), (30, 80)]) if SMOKE else ((400, 500), [(800, 500), (400, 1000)])
     options = {"sweeps": 5, "block_moves": 1, "n_iter": 5}
     spent = {}
     for people, sites in (base, *grown):

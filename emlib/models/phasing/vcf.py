@@ -142,7 +142,7 @@ class _Record:
 
 def _records(path: Path) -> Iterator[tuple[int, _Record]]:
     """Records, counted from 1; what the reader cannot read is a sentence."""
-    with _opened(path) as reader:
+    with _Opened(path) as reader:
         number, records = 0, iter(reader)
         while True:
             number += 1
@@ -155,7 +155,7 @@ def _records(path: Path) -> Iterator[tuple[int, _Record]]:
             yield number, _Record(variant, reader.samples)
 
 
-class _opened:
+class _Opened:
     """A reader of a file that is there and whole."""
 
     def __init__(self, path: Path) -> None:
@@ -263,7 +263,7 @@ def write_phased(
     os.close(handle)
     written = 0
     try:
-        with _opened(source) as reader:
+        with _Opened(source) as reader:
             _add_to_header(reader, command)
             writer = Writer(name, reader, mode=mode_of(output))
             try:
