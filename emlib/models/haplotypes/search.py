@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ class Found:
     pairs: Diplotypes
     haplotypes: Table
     ends: FloatArray  # log-likelihoods of all climbs
-    trimming: Trimming = field(default_factory=Trimming)
+    trimming: Trimming = Trimming()
 
 
 @dataclass(frozen=True)
