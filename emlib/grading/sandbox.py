@@ -5,7 +5,7 @@
   do not even exist.
 - ``wasi``: any POSIX system, with an optional package. Python runs in WebAssembly (`emlib.grading.wasi`), where every
   instruction reaches its own memory only, and which has no system calls: files, clock and chance are answered from
-  memory (`emlib.grading.wasi_world`). No path of the machine can even be named. It is some three times slower.
+  memory (`emlib.grading.wasi_world`). No path of the machine can even be named. Python is half as fast in it.
 - ``unsafe``: no lock at all. Code of strangers can do whatever you can. Only where it is asked for by this name.
 
 What a lock does not promise: the inputs of a check reach the student's code, and it can tell whatever it was given to
@@ -145,9 +145,7 @@ def choose(name: str = "auto") -> str:
         raise NoSandbox(f"there is no sandbox {name!r}; there are auto, {', '.join(SANDBOXES)}")
     if name == "unsafe":
         if os.name != "posix":
-            raise NoSandbox(
-                "graded notebooks run on Linux, on macOS (unsafe only) and in WSL 2; this is another system"
-            )
+            raise NoSandbox("graded notebooks run on Linux, on macOS and in WSL 2; this is another system")
         return name
     found = {finding.what: finding for finding in probe()}
     lacking = [found[what].said for what in ("kernel", "Landlock", "seccomp") if not found[what].good]
@@ -211,8 +209,8 @@ class Sandbox:
     Notes
     -----
     One process is started for each `Sandbox`, from which the workers are forked (`emlib.grading.template`); that takes
-    a second or two, a worker then a few milliseconds. A `Sandbox` may be used by several threads, but not after a
-    fork: each process of a pool opens its own.
+    a second or two (``wasi``: three), a worker then a few milliseconds. A `Sandbox` may be used by several threads, but
+    not after a fork: each process of a pool opens its own.
     """
 
     def __init__(self, name: str = "auto") -> None:

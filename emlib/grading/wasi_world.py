@@ -31,7 +31,7 @@ NOTHING_THERE, NO_SPACE, NO_FOLDER, NOT_SUPPORTED, FORBIDDEN, BROKEN_PIPE, NO_SE
 DEVICE, FOLDER, FILE = 2, 3, 4  # kinds of files
 CREATE, FOLDERS_ONLY, EXCLUSIVE, EMPTY = 1, 2, 4, 8  # how a file is opened
 APPEND = 1
-TO_WRITE = 1 << 6  # the right to
+TO_WRITE = 1 << 6  # a right
 
 
 class Refused(Exception):
@@ -49,12 +49,12 @@ class Tree:
     --------
     >>> tree = Tree()
     >>> tree.add("lib/a.py", 5, lambda: b"x = 1")
-    >>> tree.folders["lib"], tree.read("lib/a.py")
+    >>> list(tree.folders["lib"]), tree.read("lib/a.py")
     (['a.py'], b'x = 1')
     """
 
     def __init__(self) -> None:
-        self.folders: dict[str, list[str]] = {"": [SCRATCH]}
+        self.folders: dict[str, dict[str, None]] = {"": {SCRATCH: None}}
         self.sizes: dict[str, int] = {}
         self._readers: dict[str, Callable[[], bytes]] = {}
         self._known: dict[str, bytes] = {}
@@ -64,12 +64,7 @@ class Tree:
         self.sizes[path], self._readers[path] = size, read
         while path:
             path, name = posixpath.split(path)
-            new = path not in self.folders
-            names = self.folders.setdefault(path, [])
-            if name not in names[-1:]:  # files come folder by folder
-                names.append(name) if name not in names else None
-            if not new:
-                break
+            self.folders.setdefault(path, {})[name] = None
 
     def read(self, path: str) -> bytes:
         """The content of a file."""
@@ -384,7 +379,7 @@ class World:
         if folder.path == SCRATCH:
             names = [posixpath.basename(path) for path in self.written]
         else:
-            names = self.tree.folders[folder.path]
+            names = list(self.tree.folders[folder.path])
         raw = bytearray()
         for i, name in enumerate(names[after : after + room // 24 + 1], after + 1):
             path = f"{folder.path}/{name}".lstrip("/")

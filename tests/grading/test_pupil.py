@@ -191,9 +191,7 @@ def test_a_bad_cell_costs_only_itself(sandbox):
     assert "line 1" in cells[1].detail
     assert cells[3].problem == "did not return within 0.6 s"
     assert cells[5].problem.startswith("ended the process")
-    assert cells[6].problem.startswith(
-        "raised OSError" if sandbox.name == "wasi" else "crashed (segmentation fault"
-    )
+    assert cells[6].problem.startswith("raised OSError" if sandbox.name == "wasi" else "crashed (segmentation fault")
     assert cells[11].remark == "left out: %matplotlib inline; !pip install emlib"
 
 
@@ -447,12 +445,16 @@ def _command(process):
 
 
 def test_what_cannot_be_had_is_refused_in_a_sentence(monkeypatch):
-    with pytest.raises(NoSandbox, match=r"there is no sandbox 'docker'; there are auto, bwrap\+lock, lock, wasi, unsafe"):
+    with pytest.raises(
+        NoSandbox, match=r"there is no sandbox 'docker'; there are auto, bwrap\+lock, lock, wasi, unsafe"
+    ):
         choose("docker")
     monkeypatch.setattr("emlib.grading.lock.landlock_abi", lambda: 0)
     monkeypatch.setattr("emlib.grading.wasi.trouble", lambda: "Nor is there WebAssembly.")
     for name in ("auto", "lock", "bwrap+lock"):
-        with pytest.raises(NoSandbox, match=r"code of strangers is not run without one\. No Landlock: it .* WebAssembly\."):
+        with pytest.raises(
+            NoSandbox, match=r"code of strangers is not run without one\. No Landlock: it .* WebAssembly\."
+        ):
             choose(name)
     assert choose("unsafe") == "unsafe"
 
