@@ -130,7 +130,7 @@ def _compiled(module: Path, digest: str) -> Path:
             if done.returncode:
                 said = done.stderr.strip().splitlines()
                 raise NotHere(f"Python for WebAssembly was not compiled: {said[-1] if said else 'it was stopped'}.")
-            for other in folder.glob("*.compiled"):  # of other versions
+            for other in folder.glob("*.compiled*"):  # of other versions, or left unfinished
                 if other != target:
                     other.unlink(missing_ok=True)
     belongs_to_us(target)
