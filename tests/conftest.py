@@ -20,7 +20,7 @@ def _open(opened, name):
     return opened[name]
 
 
-@pytest.fixture(scope="session", params=["lock", "bwrap+lock"])
+@pytest.fixture(scope="session", params=["lock", "bwrap+lock", pytest.param("wasi", marks=pytest.mark.slow)])
 def sandbox(request, opened_sandboxes):
     """Every sandbox that is to hold."""
     from emlib.grading.sandbox import NoSandbox

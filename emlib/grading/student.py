@@ -67,7 +67,7 @@ class Surroundings:
 
 def prepare(root: Path) -> Surroundings:
     """Make the folders under `root`, which exists and is empty."""
-    _small_emlib(root / "student")
+    small_emlib(root / "student")
     (root / "site").mkdir()
     targets = list(libraries())
     for target in targets:
@@ -82,7 +82,8 @@ def prepare(root: Path) -> Surroundings:
     return around
 
 
-def _small_emlib(student: Path) -> None:
+def small_emlib(student: Path) -> None:
+    """Make the folder of the small emlib."""
     here = Path(__file__).resolve().parent
     package = student / "emlib"
     shutil.copytree(here.parent / "data", package / "data", ignore=shutil.ignore_patterns("__pycache__"))

@@ -18,7 +18,8 @@ import random
 import signal
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -36,7 +37,11 @@ def main(number: int, root: str) -> None:
             importlib.import_module(name)
     with open(os.path.join(root, "surroundings.json"), encoding="utf-8") as file:
         around = json.load(file)
-    channel = socket.socket(fileno=number)
+    serve(socket.socket(fileno=number), lambda order, ends: _become_worker(order, ends, around))
+
+
+def serve(channel: socket.socket, become_worker: Callable[[dict[str, Any], list[int]], object]) -> None:
+    """Start and end workers, as the grader orders; a forked process becomes one by the call that is given."""
     gc.collect()
     gc.freeze()  # so that workers share these pages
     workers: set[int] = set()
@@ -48,7 +53,7 @@ def main(number: int, root: str) -> None:
         if order["do"] == "start":
             pid = os.fork()
             if pid == 0:
-                _become_worker(order, ends, around)
+                _become(order, ends, become_worker)
             for end in ends:
                 os.close(end)
             workers.add(pid)
@@ -89,10 +94,15 @@ def _end(pid: int) -> int:
 
 
 def _become_worker(order: dict[str, Any], ends: list[int], around: dict[str, list[str]]) -> None:
+    own_place(order, ends)
+    worker.serve(_lock_in(order, around))
+
+
+def _become(
+    order: dict[str, Any], ends: list[int], become_worker: Callable[[dict[str, Any], list[int]], object]
+) -> NoReturn:
     try:
-        _own_place(order, ends)
-        ready = _lock_in(order, around)
-        worker.serve(ready)
+        become_worker(order, ends)
     except BaseException as error:
         with contextlib.suppress(BaseException):
             problem = f"{type(error).__name__}: {error}"
@@ -101,7 +111,8 @@ def _become_worker(order: dict[str, Any], ends: list[int], around: dict[str, lis
         os._exit(1)
 
 
-def _own_place(order: dict[str, Any], ends: list[int]) -> None:
+def own_place(order: dict[str, Any], ends: list[int]) -> None:
+    """Leave the template: a session of its own, its pipes at 3 and 4, nothing else open, its folder around it."""
     import fcntl  # not on Windows, where this module is imported all the same
 
     os.setsid()

@@ -47,7 +47,28 @@ def attack(name: str, source: str, **kind: bool) -> None:
     ATTACKS.append(Attack(name, textwrap.dedent(source), **kind))
 
 
-# What several of them use: a system call by its number, and the frames of the protocol, which any student can read.
+# What several of them use: the frames of the protocol, which any student can read.
+PIPE = '''
+import os, sys
+
+
+def nonce():
+    """Of the question that is being answered: it lies about in the worker's own frames."""
+    frame = sys._getframe()
+    while frame is not None:
+        if isinstance(frame.f_locals.get("nonce"), str):
+            return frame.f_locals["nonce"]
+        frame = frame.f_back
+    return ""
+
+
+def forged(value, nonce, kind="returned"):
+    from emlib.grading import frames
+    claim = {"kind": kind, "value": value, "problem": "", "detail": "", "printed": "", "n_printed": 0, "changed": ()}
+    return frames.encode(nonce, claim)
+'''
+
+# A system call by its number (in WebAssembly there are none, and no ctypes that works).
 TOOLS = '''
 import ctypes, os, sys
 
@@ -70,22 +91,6 @@ def open_doors(calls):
         if syscall(x86, arm, *arguments) not in (-1, -38, -13):
             found.append(name)
     return "HARM " + " ".join(found) if found else ""
-
-
-def nonce():
-    """Of the question that is being answered: it lies about in the worker's own frames."""
-    frame = sys._getframe()
-    while frame is not None:
-        if isinstance(frame.f_locals.get("nonce"), str):
-            return frame.f_locals["nonce"]
-        frame = frame.f_back
-    return ""
-
-
-def forged(value, nonce, kind="returned"):
-    from emlib.grading import frames
-    claim = {"kind": kind, "value": value, "problem": "", "detail": "", "printed": "", "n_printed": 0, "changed": ()}
-    return frames.encode(nonce, claim)
 '''
 
 # ---------------------------------------------------------------- answers that lie about what they are
@@ -333,7 +338,7 @@ attack(
 )
 attack(
     "claims of points in the answer",
-    TOOLS
+    PIPE
     + """
 def target(x):
     os.write(4, forged(None, nonce(), kind="passed"))
@@ -430,15 +435,15 @@ attack(
 # ---------------------------------------------------------------- the pipe
 attack(
     "a forged answer, with the right nonce",
-    TOOLS + "\ndef target(x):\n    os.write(4, forged([float(a) for a in x], nonce()))\n    return x\n",
+    PIPE + "\ndef target(x):\n    os.write(4, forged([float(a) for a in x], nonce()))\n    return x\n",
 )
 attack(
     "a forged answer, with a guessed nonce",
-    TOOLS + "\ndef target(x):\n    os.write(4, forged([float(a) for a in x], 'aaaa'))\n    return x\n",
+    PIPE + "\ndef target(x):\n    os.write(4, forged([float(a) for a in x], 'aaaa'))\n    return x\n",
 )
 attack(
     "an answer kept for another question",
-    TOOLS
+    PIPE
     + """
 kept = []
 
@@ -450,7 +455,7 @@ def target(x):
 )
 attack(
     "answers to questions that were not asked yet",
-    TOOLS
+    PIPE
     + """
 def target(x):
     for _ in range(50):
@@ -563,7 +568,7 @@ attack(
     """,
     quick=True,
 )
-attack("a cell that answers for itself and goes on", TOOLS + "\nos.write(4, forged(None, nonce()))\n")
+attack("a cell that answers for itself and goes on", PIPE + "\nos.write(4, forged(None, nonce()))\n")
 attack(
     "an answer sent later by whatever is left of an object",
     """
@@ -786,6 +791,27 @@ attack(
     real=True,
 )
 
+attack(
+    "paths above the root, and by the numbers of folders",
+    """
+    import os
+
+    def loot():
+        way = WORLD["home"] + "/key"
+        for up in ("/..", "../../../../../../../..", "/proc/self/root", ".", "//", "/usr/.."):
+            try:
+                return open(up + way).read()
+            except OSError:
+                pass
+        for number in range(3, 12):
+            for path in (way, "../../../../../../../.." + way, way[1:]):
+                try:
+                    return os.read(os.open(path, os.O_RDONLY, dir_fd=number), 99).decode()
+                except OSError:
+                    pass
+    """,
+)
+
 # ---------------------------------------------------------------- writing
 attack(
     "a file in the home folder",
@@ -806,6 +832,43 @@ attack(
     "the small emlib that the next student gets",
     'import emlib\ndef loot():\n    open(emlib.__file__, "a").close()\n    return "HARM"',
     real=True,
+)
+attack(
+    "compiled modules of other packages, past the import system",
+    """
+    import _imp, sys, types
+
+    def loot():
+        found = []
+        for name in {first + name[1:] for name in sys.builtin_module_names for first in name[0] + "splr"}:
+            if name.startswith(("sklearn.", "pandas.", "statsmodels.", "lxml.", "regex.")):
+                try:
+                    made = _imp.create_builtin(types.SimpleNamespace(name=name, origin="built-in"))
+                    found += [name] if made is not None else []
+                except ImportError:
+                    pass
+        return "HARM " + " ".join(found) if found else ""
+    """,
+)
+attack(
+    "a library, changed for the one who comes next",
+    """
+    import os, numpy, emlib
+
+    def loot():
+        for module in (numpy, emlib):
+            for how in (os.O_WRONLY | os.O_APPEND, os.O_RDWR):
+                try:
+                    os.close(os.open(module.__file__, how))
+                except OSError:
+                    continue
+                return "HARM " + module.__file__
+            try:
+                os.close(os.open(os.path.dirname(module.__file__) + "/new.py", os.O_WRONLY | os.O_CREAT))
+            except OSError:
+                continue
+            return "HARM"
+    """,
 )
 attack(
     "the rights of a file",

