@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...engine import em
 from ...engine.latent import FloatArray
-from .averaged import ALPHA, AveragedMotifs, averaged, averaging_prior
+from .averaged import AveragedMotifs, averaged, averaging_prior, best_run
 from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked, unstacked
 from .places import Sites, places_of, sites_of
 from .sequences import DNASequences
@@ -138,7 +138,7 @@ class Search:
     def _climber(self, model: MotifModel) -> MotifModel:
         return averaged(model) if self.averaging else model
 
-    def _prior(self, model: MotifModel) -> MotifPrior:
+    def _prior(self, model: MotifModel) -> Any:
         return averaging_prior(model) if self.averaging else self.prior
 
     def _evidence(self, model: MotifModel, params: MotifParams, stats: MotifStats) -> FloatArray:
@@ -234,10 +234,9 @@ class Search:
         frequencies, palindrome = self.model.background.frequencies, self.model.palindrome
         if palindrome:
             letters = (letters + letters[::-1, ::-1]) / 2
-        if self.averaging:
-            worth = log_evidence(letters, np.full(4, ALPHA)) - letters @ np.log(frequencies)
-        else:
-            worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
+        if self.averaging and not palindrome:
+            return best_run(letters, letters @ np.log(frequencies), averaging_prior(self.model), self.widths)
+        worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
         return best_columns(worth, *self.widths, symmetric=palindrome)
 
     def finish(self, params: MotifParams) -> Found | None:
