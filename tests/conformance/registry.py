@@ -22,6 +22,7 @@ from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.sequences import Sequences
 from emlib.models.linkage import Linkage, LinkageParams
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
+from emlib.models.motifs.averaged import AveragedParams, KnownColumns, averaged
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,20 @@ class Case:
     permute: Callable[[Any, list[int]], Any] | None
     more_is_hidden: bool = False  # than labels: no complete-data score of a row and label, and ECME's M-steps
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
+    # Posteriors instead of parameters: a bound of the evidence climbs, always under the prior, and what the E-step is
+    # given are functions of the posterior, no coordinates of their own. So there are no slopes and nothing to draw.
+    averaged: bool = False
     # expected number of rows (or whatever `log_joint` has a row for) with each label
     counts: Callable[[Any], FloatArray] = attrgetter("counts")
     # all assignments of labels (P, n) with their log joint probability (P,), where rows depend on each other
     paths: Callable[[Any, Any], tuple[FloatArray, FloatArray]] | None = None
     # where labels are many and not counted one by one: what each label of a row adds to `counts` instead
     told: Callable[[FloatArray], list[float]] | None = None
+
+    @property
+    def priors(self) -> tuple[Any, ...]:
+        """What it climbs under."""
+        return (self.prior,) if self.averaged else (None, self.prior)
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
@@ -390,4 +399,17 @@ CASES += [
     _motif("motif, oops", "oops", "+", VAGUE, 1.0, length=8, tolerance=0.12),
     _motif("motif, zoops, both strands", "zoops", "both", CLEAR, 0.6, length=7, tolerance=0.12),
     _motif("motif, anr, both strands", "anr", "both", CLEAR, 0.15, length=8, tolerance=0.12),
+]
+KNOWN = KnownColumns(np.array([[0.5, 0.4, 0.4, 0.5], [4.0] * 4]), np.array([[0.5, 0.5], [0.8, 0.2]]), (2.0, 3.0))
+CASES += [
+    replace(
+        case,
+        name=case.name.replace("motif,", "motif averaged,"),
+        model=averaged(case.model),
+        params=AveragedParams(case.params.pwm, case.params.rate),
+        prior=KNOWN,
+        averaged=True,
+    )
+    for case in CASES
+    if case.name.startswith("motif, ")
 ]

@@ -136,6 +136,10 @@ class AveragedMotifs(MotifModel):
         flat = MotifPrior(np.ones(4), prior.rate)
         return super().log_prior(params, flat) - float(np.sum(getattr(params, "divergence", 0.0)))
 
+    def project(self, params: MotifParams) -> MotifParams:
+        """None: between posteriors there is no line along which their divergence is known."""
+        raise ValueError("columns that are averaged over cannot be extrapolated; fit them with accelerate=None.")
+
     def _letters_seen(self, stats: MotifStats) -> FloatArray:
         """Of a palindrome a letter counts for its column and, turned, for the other one of the pair."""
         return self._folded(stats.letters) * (2.0 if self.palindrome else 1.0)

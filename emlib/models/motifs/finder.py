@@ -324,7 +324,7 @@ def _covered(model: MotifModel, block: Block, params: MotifParams) -> FloatArray
 
 def _described(search: Search, found: Found, name: str) -> Motif:
     params = found.params
-    sites = sites_of(search.model, search.data, params)
+    sites = sites_of(search.model, search.data, found.fit.params)
     base = sum(float(search.model.background.log_probability(b.codes).sum()) for b in search.data.blocks())
     marks = {1: "+", -1: "-"}
     listed = [

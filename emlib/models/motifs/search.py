@@ -17,7 +17,7 @@ from ...engine import em
 from ...engine.latent import FloatArray
 from .averaged import AveragedMotifs, averaged, averaging_prior, best_run
 from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked, unstacked
-from .places import Sites, places_of, sites_of
+from .places import Sites, covered, places_of, sites_of
 from .sequences import DNASequences
 from .significance import COLUMN, best_columns, log_e_value, log_ratio
 from .starts import EVERY_WORD, all_words, every_word, projections
@@ -25,6 +25,10 @@ from .starts import EVERY_WORD, all_words, every_word, projections
 WORK = 6e7  # windows times starts that are compared, all widths together
 STARTS = (60, 5000)  # least and most of them
 FEW = 1e6  # nats: what a motif of too few sites is behind any other
+FINALISTS = 8  # motifs that are climbed to the top, ...
+LOOSE = 2.0  # temperature of their evidence, which is a bound and therefore only roughly comparable
+NEARLY = 0.2  # nats from the top are near enough to compare them
+FAR = 15.0  # ... if they are not so many nats behind the best
 REACH = 6  # columns on either side that a motif may grow or shift by at a time
 PSEUDO = 2.0  # Dirichlet parameter by which estimated columns are compared: one letter of each kind is believed in
 
@@ -104,9 +108,11 @@ class Search:
             return None
         if self.widths[0] < self.widths[1]:
             candidates = self._resized(candidates)
-        found = [self.finish(one) for one in candidates]
+        nearly = replace(self, tol=max(self.tol, NEARLY), max_iter=min(self.max_iter, 30))
+        found = [one for one in map(nearly.finish, candidates) if one is not None]
+        best = self.agreed(found) if self.averaging else self.choose(found)
         done()
-        return self.choose([one for one in found if one is not None])
+        return best and self._climb(best.fit.params)
 
     def choose(self, found: Sequence[Found]) -> Found | None:
         """The best of several.
@@ -119,6 +125,20 @@ class Search:
         if self.widths[0] < self.widths[1] and not self.averaging:
             return min(found, key=lambda one: one.log_e_value)
         return max(found, key=lambda one: (one.n_sites >= self._enough, one.evidence))
+
+    def agreed(self, found: Sequence[Found]) -> Found:
+        """Of motifs that are about as probable, the one whose sites agree best with those of the others.
+
+        Several versions of a motif, a column more or less wide, are often within a nat of each other. What is greatest
+        on average over them, by their evidence, is the share of letters that two versions both call a site.
+        """
+        able = [one for one in found if one.n_sites >= self._enough] or list(found)
+        value = np.array([one.evidence for one in able])
+        shares = np.exp((value - value.max()) / LOOSE)
+        called = [covered(self.data, sites_of(self.model, self.data, one.fit.params)) for one in able]
+        size = np.array([max(len(c), 1) for c in called])
+        common = np.array([[len(np.intersect1d(a, b, assume_unique=True)) for b in called] for a in called])
+        return able[int((common / np.sqrt(size[:, None] * size) @ shares).argmax())]
 
     def screened_widths(self) -> list[int]:
         """Widths at which starts are compared; in between, motifs grow and shrink."""
@@ -171,7 +191,7 @@ class Search:
         for rounds, left in ((2, max(keep, len(pwm) // 10)), (4, len(pwm))):
             pack, value, _ = self._climbed(pack, rounds)
             pack = _part(pack, np.argsort(-value, kind="stable")[:left])
-        return _distinct(pack)[:keep]
+        return self._distinct(pack)[:keep]
 
     def _begun(self, pwm: FloatArray) -> MotifParams:
         """Matrices (S, w, 4) as parameters to climb from."""
@@ -199,19 +219,31 @@ class Search:
 
     def _resized(self, candidates: list[MotifParams]) -> list[MotifParams]:
         """Candidates of one width each given their own, and climbed a little more there; the best of them."""
-        for rounds, keep in ((5, max(5, len(candidates) // 4)), (10, 4)):
+        for rounds, keep in ((5, max(12, len(candidates) // 3)), (10, FINALISTS)):
             by_width: dict[int, list[MotifParams]] = {}
             for one in candidates:
                 resized = self.resize(one)
                 by_width.setdefault(len(resized.pwm), []).append(resized)
             climbed: list[tuple[float, MotifParams]] = []
             for some in by_width.values():
-                pack, value, sites = self._climbed(stacked(_distinct(stacked(some))), rounds)
+                pack, value, sites = self._climbed(stacked(self._distinct(stacked(some))), rounds)
                 for s, one in enumerate(unstacked(pack)):
                     worth = float(value[s]) - (0.0 if sites[s] >= self._enough else FEW)
                     climbed.append((worth if self.averaging else -self._rough_e_value(one), one))
+            top = max(value for value, _ in climbed)
+            climbed = [pair for pair in climbed if pair[0] > top - FAR]
             candidates = [one for _, one in sorted(climbed, key=lambda pair: -pair[0])[:keep]]
         return candidates
+
+    def _distinct(self, pack: MotifParams) -> list[MotifParams]:
+        """Motifs of a pack, in order, without those that have become the same (or its reverse complement)."""
+        kept: list[FloatArray] = []
+        chosen = []
+        for one in unstacked(pack):
+            if all(np.abs(one.pwm - other).max() > 0.05 for other in kept):
+                kept += [one.pwm, one.pwm[::-1, ::-1]] if self.model.strands == "both" else [one.pwm]
+                chosen.append(one)
+        return chosen
 
     def _rough_e_value(self, params: MotifParams) -> float:
         return self._significance(sites_of(self._quick, self.data, params))[0]
@@ -242,26 +274,22 @@ class Search:
     def finish(self, params: MotifParams) -> Found | None:
         """Climbed to the top in double precision, resized until its width stays."""
         best: Found | None = None
-        model = self._climber(self.model)
         for _ in range(4):
-            fit = em.fit(
-                model,
-                self.data,
-                params,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                prior=self._prior(model),
-                progress=False,
-            )
-            now = self._judged(model, fit)
+            now = self._climb(params)
             if best is None or self.choose([best, now]) is now:
                 best = now
             else:
                 break
-            params = self.resize(fit.params)
-            if len(params.pwm) == len(fit.params.pwm) and np.allclose(params.pwm, fit.params.pwm, atol=0.05):
+            params, last = self.resize(now.fit.params), now.fit.params
+            if len(params.pwm) == len(last.pwm) and np.allclose(params.pwm, last.pwm, atol=0.05):
                 break
         return best
+
+    def _climb(self, params: MotifParams) -> Found:
+        model = self._climber(self.model)
+        prior = self._prior(model)
+        fit = em.fit(model, self.data, params, max_iter=self.max_iter, tol=self.tol, prior=prior, progress=False)
+        return self._judged(model, fit)
 
     def looked_at(self, params: MotifParams) -> Found:
         """A motif as it is: evaluated, not climbed from."""
@@ -283,12 +311,3 @@ class Search:
 def _part(pack: MotifParams, chosen: NDArray[np.intp]) -> MotifParams:
     """Some motifs of a pack."""
     return replace(pack, **{f.name: np.asarray(getattr(pack, f.name))[chosen] for f in fields(pack)})
-
-
-def _distinct(pack: MotifParams) -> list[MotifParams]:
-    """Motifs of a pack, in order, without those that have become the same."""
-    kept: list[MotifParams] = []
-    for one in unstacked(pack):
-        if all(np.abs(one.pwm - other.pwm).max() > 0.05 for other in kept):
-            kept.append(one)
-    return kept
