@@ -22,7 +22,8 @@ from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.sequences import Sequences
 from emlib.models.linkage import Linkage, LinkageParams
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
-from emlib.models.motifs.averaged import AveragedParams, KnownColumns, averaged
+from emlib.models.motifs.averaged import AveragedParams, averaged
+from emlib.models.motifs.columns import KnownColumns
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from emlib.models.motifs import (
     to_jaspar,
     to_meme,
 )
-from emlib.models.motifs.averaged import AveragedMotifs, KnownColumns, averaging_prior, best_run
+from emlib.models.motifs.averaged import AveragedMotifs
+from emlib.models.motifs.columns import KnownColumns, averaging_prior, best_run
 from emlib.models.motifs.finder import _covered
 from emlib.models.motifs.masks import low_complexity
 from emlib.models.motifs.model import log_evidence, stacked, unstacked

@@ -21,78 +21,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import betaln, digamma, logsumexp
+from scipy.special import betaln
 
 from ...engine.em import Degenerate
 from ...engine.latent import FloatArray
-from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence
+from .columns import KnownColumns, from_end
+from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats
 
-RATE = (4.0, 2.0)  # beta prior of the share of sequences that have a site
 START = 20.0  # sites that a start is taken for
-
-# Fitted to 895 matrices of JASPAR 2022 that are not of vertebrates (6 to 20 columns, 8 to 17 bits): the Dirichlet
-# parameters of a letter in sharp and in vague columns, and how many are vague, by distance from the nearer end.
-SHARP, VAGUE = 0.34, 4.7
-ENDS = np.array([0.58, 0.40, 0.18, 0.05])
-
-
-@dataclass(frozen=True)
-class KnownColumns:
-    """What the columns of known motifs look like: some sharp, some vague, and these at the ends mostly.
-
-    A mixture of Dirichlet priors for each column, conjugate as one of them is: letters make it another mixture.
-
-    Parameters
-    ----------
-    shapes : array (K, 4)
-        Dirichlet parameters of K kinds of columns.
-    shares : array (D, K)
-        How common they are at a distance of 0, 1, ... columns from the nearer end of the motif (the last line stands
-        for all that are farther away).
-    rate : tuple
-        Beta prior of the rate; 1 is flat.
-    """
-
-    shapes: FloatArray
-    shares: FloatArray
-    rate: tuple[float, float] = (1.0, 1.0)
-
-    @classmethod
-    def of(cls, prior: MotifPrior | None) -> KnownColumns:
-        """One kind of column."""
-        if prior is None:
-            return cls(np.ones((1, 4)), np.ones((1, 1)))
-        return cls(prior.letters[None], np.ones((1, 1)), prior.rate)
-
-    def kinds(self, letters: FloatArray, distance: Any) -> FloatArray:
-        """Log evidence of columns of letters (..., 4) as each kind there is at that distance (...), (..., K)."""
-        each = log_evidence(letters[..., None, :], self.shapes)
-        with np.errstate(divide="ignore"):
-            return np.asarray(each + np.log(self.shares)[np.minimum(distance, len(self.shares) - 1)])
-
-    def log_evidence(self, letters: FloatArray, distance: Any) -> FloatArray:
-        """Of columns of letters (..., 4), in some order."""
-        return np.asarray(logsumexp(self.kinds(letters, distance), axis=-1))
-
-    def expected_log(self, letters: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """E[log column] (..., w, 4) over the posteriors of the columns of a motif, and their log evidence (..., w)."""
-        each = self.kinds(letters, _from_end(letters.shape[-2]))
-        total = logsumexp(each, axis=-1, keepdims=True)
-        shapes = letters[..., None, :] + self.shapes
-        logs = digamma(shapes) - digamma(shapes.sum(axis=-1, keepdims=True))
-        return (np.exp(each - total)[..., None] * logs).sum(axis=-2), total[..., 0]
-
-    def mean(self, letters: FloatArray) -> FloatArray:
-        """E[column] (..., w, 4)."""
-        each = self.kinds(letters, _from_end(letters.shape[-2]))
-        shapes = letters[..., None, :] + self.shapes
-        means = shapes / shapes.sum(axis=-1, keepdims=True)
-        return np.asarray((np.exp(each - logsumexp(each, axis=-1, keepdims=True))[..., None] * means).sum(axis=-2))
-
-
-def _from_end(w: int) -> Any:
-    at = np.arange(w)
-    return np.minimum(at, w - 1 - at)
 
 
 @dataclass(frozen=True)
@@ -152,7 +88,7 @@ class AveragedMotifs(MotifModel):
     def evidence(self, params: MotifParams, stats: MotifStats, prior: Any) -> FloatArray:
         """Lower bound of the log evidence: the objective after the next M-step, the rate averaged over too."""
         letters = self._letters_seen(stats)
-        each = _known(prior).log_evidence(letters, _from_end(letters.shape[-2]))
+        each = _known(prior).log_evidence(letters, from_end(letters.shape[-2]))
         value = np.asarray(stats.values + self._worth(letters, np.log(np.maximum(params.pwm, TINY)), each))
         if self.occurrences == "oops":
             return value
@@ -179,34 +115,3 @@ def averaged(model: MotifModel, **changes: Any) -> AveragedMotifs:
     """The same model with its columns averaged over."""
     same = {name: getattr(model, name) for name in model.__dataclass_fields__}
     return AveragedMotifs(**(same | changes))
-
-
-def averaging_prior(model: MotifModel) -> KnownColumns:
-    """What known motifs look like; of a rate for every position nothing is said."""
-    shapes = np.array([[SHARP] * 4, [VAGUE] * 4])
-    rate = (1.0, 1.0) if model.occurrences == "anr" else RATE
-    return KnownColumns(shapes, np.stack([1.0 - ENDS, ENDS], axis=1), rate)
-
-
-def best_run(letters: FloatArray, log_letters: FloatArray, prior: KnownColumns, widths: tuple[int, int]) -> Any:
-    """First column and width of the run of columns (W, 4) that is expected to lie best on the motif.
-
-    Every run of an allowed width is as probable beforehand; afterwards it is as probable as its letters are inside of a
-    motif, against the background (`log_letters`, (W,), of those in each column). The choice is not the most probable
-    run but the one whose overlap with the motif, over the root of both widths, is greatest on average.
-    """
-    W = len(letters)
-    worth = np.stack([prior.log_evidence(letters, d) - log_letters for d in range(len(prior.shares))], axis=1)
-    first, width, value = [], [], []
-    for w in range(min(widths[0], W), min(widths[1], W) + 1):
-        begins = np.arange(W - w + 1)
-        first.append(begins)
-        width.append(np.full(len(begins), w))
-        value.append(worth[begins[:, None] + np.arange(w), np.minimum(_from_end(w), len(prior.shares) - 1)].sum(axis=1))
-    a, w, v = np.concatenate(first), np.concatenate(width), np.concatenate(value)
-    some = v > v.max() - 7.0
-    a, w, p = a[some], w[some], np.exp(v[some] - v.max())
-    overlap = np.minimum(a[:, None] + w[:, None], a + w) - np.maximum(a[:, None], a)
-    expected = (np.maximum(overlap, 0) / np.sqrt(w[:, None] * w)) @ p
-    best = int(expected.argmax())
-    return int(a[best]), int(w[best])

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ...engine import em
 from ...engine.latent import FloatArray
-from .averaged import AveragedMotifs, averaged, averaging_prior, best_run
+from .averaged import AveragedMotifs, averaged
+from .columns import averaging_prior, best_run, runs_of
 from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked, unstacked
 from .places import Sites, covered, places_of, sites_of
 from .sequences import DNASequences
@@ -28,6 +29,7 @@ FEW = 1e6  # nats: what a motif of too few sites is behind any other
 FINALISTS = 8  # motifs that are climbed to the top, ...
 LOOSE = 2.0  # temperature of their evidence, which is a bound and therefore only roughly comparable
 NEARLY = 0.2  # nats from the top are near enough to compare them
+VERSIONS = 8  # of the best motif that are looked at besides
 FAR = 15.0  # ... if they are not so many nats behind the best
 REACH = 6  # columns on either side that a motif may grow or shift by at a time
 PSEUDO = 2.0  # Dirichlet parameter by which estimated columns are compared: one letter of each kind is believed in
@@ -110,7 +112,9 @@ class Search:
             candidates = self._resized(candidates)
         nearly = replace(self, tol=max(self.tol, NEARLY), max_iter=min(self.max_iter, 30))
         found = [one for one in map(nearly.finish, candidates) if one is not None]
-        best = self.agreed(found) if self.averaging else self.choose(found)
+        best = self.choose(found)
+        if self.averaging and best is not None:
+            best = self.agreed([*found, *nearly.versions(best)])
         done()
         return best and self._climb(best.fit.params)
 
@@ -253,6 +257,22 @@ class Search:
         places = places_of(self.data, words.shape[1], self.model)
         return log_e_value(words, places, self.model.background.frequencies, self.model.occurrences)
 
+    def versions(self, found: Found) -> list[Found]:
+        """The same motif with other runs of columns that are about as probable, climbed."""
+        if self.widths[0] == self.widths[1] or self.model.palindrome:
+            return []
+        model, own = self._quick, len(found.fit.params.pwm)
+        stats, _ = replace(model, reach=REACH).e_step(self.data, found.fit.params)
+        prior = self._prior(model)
+        first, width, value = runs_of(
+            stats.letters, stats.letters @ np.log(self.model.background.frequencies), prior, self.widths
+        )
+        others = [i for i in np.argsort(-value)[: VERSIONS + 1] if (first[i], width[i]) != (REACH, own)]
+        return [
+            self._climb(model.m_step(replace(stats, letters=stats.letters[first[i] :][: width[i]]), prior))
+            for i in others[:VERSIONS]
+        ]
+
     def resize(self, params: MotifParams) -> MotifParams:
         """The same motif with the columns that are worth most together, within the widths allowed."""
         model = self._quick
@@ -266,8 +286,9 @@ class Search:
         frequencies, palindrome = self.model.background.frequencies, self.model.palindrome
         if palindrome:
             letters = (letters + letters[::-1, ::-1]) / 2
-        if self.averaging and not palindrome:
-            return best_run(letters, letters @ np.log(frequencies), averaging_prior(self.model), self.widths)
+        if self.averaging:
+            prior = averaging_prior(self.model)
+            return best_run(letters, letters @ np.log(frequencies), prior, self.widths, palindrome)
         worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
         return best_columns(worth, *self.widths, symmetric=palindrome)
 
