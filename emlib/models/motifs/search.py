@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...engine import em
 from ...engine.latent import FloatArray
 from .averaged import AveragedMotifs, averaged
-from .columns import averaging_prior, best_run, runs_of
+from .columns import UNLIKELY, averaging_prior, best_run, runs_of
 from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked, unstacked
 from .places import Sites, covered, places_of, sites_of
 from .sequences import DNASequences
@@ -27,10 +27,10 @@ WORK = 6e7  # windows times starts that are compared, all widths together
 STARTS = (60, 5000)  # least and most of them
 FEW = 1e6  # nats: what a motif of too few sites is behind any other
 FINALISTS = 8  # motifs that are climbed to the top, ...
-LOOSE = 2.0  # temperature of their evidence, which is a bound and therefore only roughly comparable
-NEARLY = 0.2  # nats from the top are near enough to compare them
-VERSIONS = 8  # of the best motif that are looked at besides
-FAR = 15.0  # ... if they are not so many nats behind the best
+FAR = 15.0  # ... if they are not so many nats behind the best, ...
+NEARLY = 0.2  # ... or so nearly to the top, in nats, that they can be compared
+VERSIONS = 8  # other runs of columns of the best motif that are looked at besides
+LOOSE = 2.0  # temperature of the evidence of versions: it is a bound, so that they are only roughly comparable
 REACH = 6  # columns on either side that a motif may grow or shift by at a time
 PSEUDO = 2.0  # Dirichlet parameter by which estimated columns are compared: one letter of each kind is believed in
 
@@ -267,10 +267,11 @@ class Search:
         first, width, value = runs_of(
             stats.letters, stats.letters @ np.log(self.model.background.frequencies), prior, self.widths
         )
-        others = [i for i in np.argsort(-value)[: VERSIONS + 1] if (first[i], width[i]) != (REACH, own)]
+        able = (value > value.max() - UNLIKELY) & ((first != REACH) | (width != own))
+        others = np.argsort(-np.where(able, value, -np.inf))[: min(VERSIONS, able.sum())]
         return [
             self._climb(model.m_step(replace(stats, letters=stats.letters[first[i] :][: width[i]]), prior))
-            for i in others[:VERSIONS]
+            for i in others
         ]
 
     def resize(self, params: MotifParams) -> MotifParams:
