@@ -110,13 +110,19 @@ class Search:
             return None
         if self.widths[0] < self.widths[1]:
             candidates = self._resized(candidates)
-        nearly = replace(self, tol=max(self.tol, NEARLY), max_iter=min(self.max_iter, 30))
-        found = [one for one in map(nearly.finish, candidates) if one is not None]
-        best = self.choose(found)
-        if self.averaging and best is not None:
-            best = self.agreed([*found, *nearly.versions(best)])
+        best = self._settled(candidates) if self.averaging else self.choose(list(map(self.finish, candidates)))
         done()
-        return best and self._climb(best.fit.params)
+        return best
+
+    def _settled(self, candidates: Sequence[MotifParams]) -> Found:
+        """The motif that versions agree on, which are climbed nearly to the top, itself climbed to the top."""
+        nearly = replace(self, tol=max(self.tol, NEARLY), max_iter=min(self.max_iter, 30))
+        found = [nearly.finish(one) for one in candidates]
+        found += nearly.versions(max(found, key=self._rank))
+        return self._climb(self.agreed(found).fit.params)
+
+    def _rank(self, one: Found) -> tuple[bool, float]:
+        return one.n_sites >= self._enough, one.evidence
 
     def choose(self, found: Sequence[Found]) -> Found | None:
         """The best of several.
@@ -128,7 +134,7 @@ class Search:
             return None
         if self.widths[0] < self.widths[1] and not self.averaging:
             return min(found, key=lambda one: one.log_e_value)
-        return max(found, key=lambda one: (one.n_sites >= self._enough, one.evidence))
+        return max(found, key=self._rank)
 
     def agreed(self, found: Sequence[Found]) -> Found:
         """Of motifs that are about as probable, the one whose sites agree best with those of the others.
@@ -293,18 +299,17 @@ class Search:
         worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
         return best_columns(worth, *self.widths, symmetric=palindrome)
 
-    def finish(self, params: MotifParams) -> Found | None:
+    def finish(self, params: MotifParams) -> Found:
         """Climbed to the top in double precision, resized until its width stays."""
-        best: Found | None = None
-        for _ in range(4):
+        best = self._climb(params)
+        for _ in range(3):
+            before, params = best.fit.params.pwm, self.resize(best.fit.params)
+            if len(params.pwm) == len(before) and np.allclose(params.pwm, before, atol=0.05):
+                break
             now = self._climb(params)
-            if best is None or self.choose([best, now]) is now:
-                best = now
-            else:
+            if self.choose([best, now]) is best:
                 break
-            params, last = self.resize(now.fit.params), now.fit.params
-            if len(params.pwm) == len(last.pwm) and np.allclose(params.pwm, last.pwm, atol=0.05):
-                break
+            best = now
         return best
 
     def _climb(self, params: MotifParams) -> Found:
