@@ -7,6 +7,7 @@ make benchmarks-smoke      # small inputs, only to see that it runs
 from __future__ import annotations
 
 import os
+import resource
 import time
 
 import numpy as np
@@ -120,10 +121,14 @@ def test_planted(n, sets):
                 )
             )
     ours, told, seconds = np.mean(rows, axis=0)
+    most, memory = np.max(rows, axis=0)[2], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"\nPlanted, n = {n}, {len(rows)} sets: nucleotide correlation {ours:.3f}, true matrix {told:.3f}; "
-        f"{seconds:.1f} s a set, {np.max(rows, axis=0)[2]:.1f} at most"
+        f"{seconds:.1f} s a set, {most:.1f} at most; {memory:.2f} GB at most so far"
     )
+    if not SMOKE:
+        assert ours >= (0.78 if n == 50 else told - 0.03)
+        assert memory <= 1.0
 
 
 # ------------------------------------------------------------------ real peaks, and no motif at all
@@ -137,10 +142,16 @@ def test_ctcf():
 
 
 def test_random_sequences_have_no_motif():
-    logs = []
-    for seed in range(1 if SMOKE else 100):
-        texts = [decode(one) for one in np.random.default_rng(seed).integers(0, 4, (20, 100)).astype(np.int8)]
-        logs.append(MotifFinder(random_state=seed, effort=0.1).fit(texts).motifs_[0].log_e_value)
-    below = int((np.array(logs) < np.log(0.01)).sum())
-    print(f"\nRandom sequences, {len(logs)} sets: {below} E-values below .01, least {np.exp(min(logs)):.2g}")
-    assert below <= 4
+    for n, length, sets in (20, 100, 100), (50, 200, 100):
+        logs = []
+        for seed in range(1 if SMOKE else sets):
+            codes = np.random.default_rng(seed).integers(0, 4, (n, length)).astype(np.int8)
+            finder = MotifFinder(random_state=seed, effort=0.05 if SMOKE else 1.0).fit([decode(one) for one in codes])
+            logs.append(finder.motifs_[0].log_e_value)
+        below = int((np.array(logs) < np.log(0.01)).sum())
+        least, middle = np.exp(np.quantile(logs, [0, 0.5]))
+        print(
+            f"\nRandom sequences, {n} x {length}, {len(logs)} sets: {below} E-values below .01, "
+            f"least {least:.2g}, median {middle:.2g}"
+        )
+        assert below <= 4

@@ -24,6 +24,8 @@ from emlib.models.gene_counting import GeneParams, GenotypeLikelihoods, Phenotyp
 from emlib.models.haplotypes import HaplotypeModel, HaplotypeParams
 from emlib.models.linkage import Linkage, LinkageParams
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
+from emlib.models.motifs.averaged import AveragedParams, averaged
+from emlib.models.motifs.columns import KnownColumns
 from emlib.models.phasing import ClusterModel, ClusterParams, ClusterPrior
 from emlib.models.transcripts import EquivalenceClasses, TranscriptModel, TranscriptParams
 
@@ -42,6 +44,9 @@ class Case:
     permute: Callable[[Any, list[int]], Any] | None
     more_is_hidden: bool = False  # than labels: no complete-data score of a row and label, and ECME's M-steps
     tolerance: float = 0.1  # of recovery from 20,000 rows, in units of the parameters
+    # Posteriors instead of parameters: a bound of the evidence climbs, always under the prior, and what the E-step is
+    # given are functions of the posterior, no coordinates of their own. So there are no slopes and nothing to draw.
+    averaged: bool = False
     # expected number of rows (or whatever `log_joint` has a row for) with each label
     counts: Callable[[Any], FloatArray] = attrgetter("counts")
     # all assignments of labels (P, n) with their log joint probability (P,), where rows depend on each other
@@ -50,6 +55,11 @@ class Case:
     told: Callable[[FloatArray], Any] | None = None
     ties: float = 0.0  # log of how many labels of a row may be equally good, whatever the parameters
     few: int = 0  # rows of the sum over all assignments, where the usual number has too many
+
+    @property
+    def priors(self) -> tuple[Any, ...]:
+        """What it climbs under."""
+        return (self.prior,) if self.averaged else (None, self.prior)
 
     def data(self, n: int, seed: int = 0) -> FloatArray:
         """Rows simulated at the true parameters."""
@@ -623,3 +633,16 @@ CASES.append(
         few=2,
     )
 )
+KNOWN = KnownColumns(np.array([[0.5, 0.4, 0.4, 0.5], [4.0] * 4]), np.array([[0.5, 0.5], [0.8, 0.2]]), (2.0, 3.0))
+CASES += [
+    replace(
+        case,
+        name=case.name.replace("motif,", "motif averaged,"),
+        model=averaged(case.model),
+        params=AveragedParams(case.params.pwm, case.params.rate),
+        prior=KNOWN,
+        averaged=True,
+    )
+    for case in CASES
+    if case.name.startswith("motif, ")
+]

@@ -31,7 +31,7 @@ def test_conformance(case, check):
 
 def test_every_model_and_family_is_registered():
     rooms = [mixture, markov] + [
-        importlib.import_module(info.name) for info in pkgutil.iter_modules(emlib.models.__path__, "emlib.models.")
+        importlib.import_module(info.name) for info in pkgutil.walk_packages(emlib.models.__path__, "emlib.models.")
     ]
     models = {c for room in rooms for _, c in inspect.getmembers(room, inspect.isclass) if hasattr(c, "e_step")}
     worlds = {

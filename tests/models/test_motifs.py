@@ -31,10 +31,13 @@ from emlib.models.motifs import (
     to_meme,
 )
 from emlib.models.motifs.averaged import AveragedMotifs
+from emlib.models.motifs.columns import KnownColumns, averaging_prior, best_run
 from emlib.models.motifs.finder import _covered
 from emlib.models.motifs.masks import low_complexity
 from emlib.models.motifs.model import log_evidence, stacked, unstacked
+from emlib.models.motifs.places import covered
 from emlib.models.motifs.scan import ScoreTable
+from emlib.models.motifs.search import Found, Search
 from emlib.models.motifs.sequences import decode, encode
 from emlib.models.motifs.significance import EXACT, log_column_p, log_product_p
 
@@ -182,6 +185,84 @@ def test_the_bound_is_below_the_evidence_and_climbs(occurrences):
         np.testing.assert_allclose(fit.trace[-1], bounds[-1], atol=1e-6)
 
 
+@pytest.mark.parametrize("occurrences", ["oops", "zoops", "anr"])
+def test_no_other_posterior_of_the_columns_is_better(occurrences):
+    """Stationarity, moved along the letters that the posteriors have seen instead of along the columns."""
+    data, prior = np.random.default_rng(4).integers(0, 4, (40, 12)), averaging_prior(MotifModel("zoops"))
+    model = AveragedMotifs(occurrences, "both")
+    start = model.begin(np.array([PWM]), np.array([1.0 if occurrences == "oops" else 0.3]), prior)
+    fit = em.fit(model, data, unstacked(start)[0], prior=prior, tol=1e-12, max_iter=20_000)
+    stats, _ = model.e_step(data, fit.params)
+
+    def bound(letters):
+        params = model.m_step(replace(stats, letters=letters), prior)
+        return model.e_step(data, params)[1] + model.log_prior(params, prior)
+
+    np.testing.assert_allclose(bound(stats.letters), fit.trace[-1], atol=1e-6)
+    rng, h = np.random.default_rng(0), 1e-3
+    for _ in range(5):
+        way = rng.uniform(-1, 1, stats.letters.shape) * stats.letters
+        up, down, here = bound(stats.letters + h * way), bound(stats.letters - h * way), bound(stats.letters)
+        assert abs(up - down) / (2 * h) < 1e-3
+        assert max(up, down) <= here + 1e-9
+
+
+def test_sharp_and_vague_columns():
+    """A mixture of Dirichlet priors against sums over its kinds, letter by letter (Polya's urn)."""
+    known = KnownColumns(np.array([[0.3] * 4, [5.0, 4.0, 3.0, 2.0]]), np.array([[0.4, 0.6], [0.9, 0.1]]))
+    letters = np.array([[3.0, 0, 1, 0], [2.0, 1, 0, 1], [0.0, 0, 4, 0]])
+    for i, distance in enumerate((0, 1, 0)):
+        each, means = [], []
+        for shape, share in zip(known.shapes, known.shares[distance], strict=True):
+            urn, p = shape.copy(), share
+            for a in np.repeat(range(4), letters[i].astype(int)):
+                p *= urn[a] / urn.sum()
+                urn[a] += 1
+            each.append(p)
+            means.append(urn / urn.sum())
+        np.testing.assert_allclose(np.exp(known.log_evidence(letters[i], distance)), sum(each))
+        np.testing.assert_allclose(known.mean(letters)[i], np.average(means, axis=0, weights=each))
+    one, (alpha, logs) = KnownColumns.of(MotifPrior(np.full(4, 0.5))), (0.5 + letters, known.expected_log(letters)[0])
+    np.testing.assert_allclose(one.mean(letters), alpha / alpha.sum(axis=1, keepdims=True))
+    assert (np.exp(logs).sum(axis=1) < 1).all()  # Jensen
+
+
+def test_the_run_that_lies_best():
+    """Sharp columns are inside; with a vague end in doubt, the choice is between both."""
+    sharp, flat = np.array([28.0, 1, 1, 0]), np.full(4, 7.5)
+    letters = np.array([flat] * 4 + [sharp] * 8 + [flat] * 4)
+    prior, log_letters = averaging_prior(MotifModel("zoops")), letters @ np.log(QUARTER)
+    first, width = best_run(letters, log_letters, prior, (6, 20))
+    assert first <= 4
+    assert first + width >= 12
+    assert width <= 11
+    assert best_run(letters, log_letters, prior, (5, 5))[1] == 5
+    assert best_run(letters, log_letters, prior, (8, 8)) == (4, 8)
+
+
+def test_versions_that_agree_settle_it():
+    """Three versions within a nat: not the most probable, which calls other letters, but one of the two that agree."""
+    data = DNASequences([encode("ACGTACGTACGTACGT")] * 4)
+    search = Search(MotifModel("zoops", "+"), data, MotifPrior(np.ones(4)), (3, 6), averaging=True)
+
+    def version(word, evidence):
+        pwm = 0.002 + 0.992 * np.eye(4)[encode(word)]
+        params = MotifParams(pwm, 0.9)
+        return Found(types.SimpleNamespace(params=params), params, 0.0, None, 0.0, 4, evidence, 4.0)
+
+    versions = [version("TAC", 0.5), version("GTACG", 0.0), version("CGTACG", 0.2)]
+    assert search.agreed(versions) is not versions[0]
+    assert search.agreed([version("TAC", 50.0), *versions[1:]]).evidence == 50.0
+    lone = replace(versions[0], n_sites=1.0, evidence=1e3)  # too few sites to be believed
+    assert search.agreed([lone, versions[1]]) is versions[1]
+
+
+def test_covered_positions_are_numbered_through():
+    model, data = MotifModel("oops", "+"), DNASequences([encode("CCTATCC"), encode("TATGG")])
+    sites = emlib.models.motifs.places.sites_of(model, data, MotifParams(0.01 + 0.96 * np.eye(4)[encode("TAT")]))
+    assert covered(data, sites).tolist() == [2, 3, 4, 7, 8, 9]
+
+
 @pytest.mark.parametrize("width", [6, 7])
 def test_averaging_climbs_for_palindromes(width):
     data = np.random.default_rng(0).integers(0, 4, (20, 30))
@@ -282,6 +363,15 @@ def test_ctcf():
     assert similarity(finder.motifs_[0].pwm, known / known.sum(axis=1, keepdims=True), overlap=12) >= 0.95
 
 
+@pytest.mark.slow
+def test_random_sequences_have_no_significant_motif():
+    """A hundred larger sets are tried in the benchmarks."""
+    for seed in range(15):
+        codes = np.random.default_rng(seed).integers(0, 4, (20, 100)).astype(np.int8)
+        finder = MotifFinder(random_state=seed, effort=0.3).fit([decode(one) for one in codes])
+        assert finder.motifs_[0].e_value > 0.01
+
+
 def test_two_motifs_both_strands_and_the_shift():
     words = "TTGACATATAAT", "GGCTACGGCACC"
     turned = decode(3 - encode(words[0])[::-1])
@@ -303,6 +393,40 @@ def test_repeats_are_not_the_motif():
     finder = MotifFinder(12, "oops", "+", random_state=0, effort=0.2).fit(sequences)
     assert finder.motifs_[0].consensus == "TTGACATATAAT"
     assert (low_complexity(encode("ACGTTGCATCCGATAGGCTTACCA")) < 4).all()
+
+
+@pytest.mark.parametrize("unit", ["A", "CA", "CAG", "AT"])
+@pytest.mark.parametrize("length", [12, 17, 30])
+def test_no_repeat_is_the_motif_by_default(unit, length):
+    """In every sequence a repeat, in two of three a motif of 12 letters: the motif is reported."""
+    repeat, word = (unit * length)[:length], "TTGACATATAAT"
+    sequences = [s[:4] + repeat + (s[4:] if i % 3 else s[4:].replace(word, "")) for i, s in enumerate(planted(seed=1))]
+    twice = {(2 * unit)[i : i + len(unit)] * 3 for i in range(len(unit))}
+    words = MotifFinder(12, "zoops", "+", random_state=0, effort=0.1).fit(sequences).motifs_[0].words
+    assert word in words
+    assert not any(some in one for one in words for some in twice)
+
+
+def test_repeats_alone_are_no_motif():
+    rng = np.random.default_rng(0)
+    sequences = [
+        "".join(rng.choice(list("ACGT"), 50)) + "CA" * 8 + "".join(rng.choice(list("ACGT"), 30)) for _ in range(12)
+    ]
+    assert MotifFinder((6, 12), random_state=0, effort=0.1).fit(sequences).motifs_[0].e_value > 0.01
+    asked = MotifFinder((6, 12), random_state=0, effort=0.1, mask_repeats=False).fit(sequences).motifs_[0]
+    assert asked.e_value < 1e-6
+    assert "ACACA" in asked.consensus or "GTGTG" in asked.consensus
+    with pytest.raises(ValueError, match="outside of repeats"):
+        MotifFinder().fit(["AT" * 20, "CCA" * 9])
+
+
+def test_short_repeats_are_motifs_like_others():
+    """Eleven letters may be one (there are such matrices); twelve without a slip are kept out."""
+    around = "GCTTAGGCCATCG", "CGGATTCAAGGCCTTG"
+    for unit in ("A", "CA", "CAG"):
+        kept, out = (low_complexity(encode((unit * 12)[:n].join(around))) for n in (9, 12))
+        assert (kept < 4).all()
+        assert 12 <= (out == 4).sum() <= 14
 
 
 def test_what_stands_beside_a_repeat_stays():
@@ -414,6 +538,14 @@ def test_bad_sequences(sequences, sentence):
 def test_bad_parameters(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         MotifFinder(**options).fit(planted())
+
+
+def test_one_sequence_of_many_sites():
+    """What a single sequence is told to ask for works; N between the sites hold none."""
+    text = "NNNNNN".join(s[:40] for s in planted(n=8))
+    found = MotifFinder(12, "anr", "+", random_state=0, effort=0.02, tol=1.0).fit([text]).motifs_[0]
+    assert found.words.count("TTGACATATAAT") == 8
+    assert not any("N" in word for word in found.words)
 
 
 def test_short_ones_and_twins_are_named_in_a_warning():

@@ -21,14 +21,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import betaln, digamma
+from scipy.special import betaln
 
 from ...engine.em import Degenerate
 from ...engine.latent import FloatArray
-from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence
+from .columns import KnownColumns, from_end
+from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats
 
-ALPHA = 1 / 3  # Dirichlet parameter of a letter: .326 fits the columns of 689 vertebrate matrices of 8 to 17 bits best
-RATE = (4.0, 2.0)  # beta prior of the share of sequences that have a site
 START = 20.0  # sites that a start is taken for
 
 
@@ -60,56 +59,59 @@ class AveragedMotifs(MotifModel):
         if not (fine and (np.asarray(many.rate) >= 0).all() and (np.asarray(many.rate) <= 1).all()):
             raise Degenerate("the motif has columns or a rate that are no probabilities.")
 
-    def m_step(self, stats: MotifStats, prior: MotifPrior | None = None) -> AveragedParams:
+    def m_step(self, stats: MotifStats, prior: Any = None) -> AveragedParams:
         """Posteriors of the columns; the best rate."""
-        letters, alpha = self._letters_seen(stats), np.ones(4) if prior is None else prior.letters
-        shapes = letters + alpha
-        pwm = np.exp(digamma(shapes) - digamma(shapes.sum(axis=-1, keepdims=True)))
-        divergence = self._worth(letters, np.log(np.maximum(pwm, TINY)), alpha)
-        return AveragedParams(pwm, self._rate(stats, prior), -divergence)
+        letters, known = self._letters_seen(stats), _known(prior)
+        log_columns, each = known.expected_log(letters)
+        pwm = np.exp(log_columns)
+        divergence = -self._worth(letters, log_columns, each)
+        return AveragedParams(pwm, self._rate(stats, prior), divergence)
 
-    def log_prior(self, params: MotifParams, prior: MotifPrior) -> float:
+    def log_prior(self, params: MotifParams, prior: Any) -> float:
         """Of the rate, less the divergence of the columns."""
         flat = MotifPrior(np.ones(4), prior.rate)
         return super().log_prior(params, flat) - float(np.sum(getattr(params, "divergence", 0.0)))
+
+    def project(self, params: MotifParams) -> MotifParams:
+        """None: between posteriors there is no line along which their divergence is known."""
+        raise ValueError("columns that are averaged over cannot be extrapolated; fit them with accelerate=None.")
 
     def _letters_seen(self, stats: MotifStats) -> FloatArray:
         """Of a palindrome a letter counts for its column and, turned, for the other one of the pair."""
         return self._folded(stats.letters) * (2.0 if self.palindrome else 1.0)
 
-    def _worth(self, letters: FloatArray, log_columns: FloatArray, alpha: FloatArray) -> FloatArray:
+    def _worth(self, letters: FloatArray, log_columns: FloatArray, evidence: FloatArray) -> FloatArray:
         """Log evidence of the letters, less what they are worth under these columns."""
-        each = log_evidence(letters, alpha) - (letters * log_columns).sum(axis=-1)
+        each = evidence - (letters * log_columns).sum(axis=-1)
         return np.asarray(each.sum(axis=-1) / (2.0 if self.palindrome else 1.0))
 
-    def evidence(self, params: MotifParams, stats: MotifStats, prior: MotifPrior) -> FloatArray:
+    def evidence(self, params: MotifParams, stats: MotifStats, prior: Any) -> FloatArray:
         """Lower bound of the log evidence: the objective after the next M-step, the rate averaged over too."""
-        worth = self._worth(self._letters_seen(stats), np.log(np.maximum(params.pwm, TINY)), prior.letters)
-        value = np.asarray(stats.values + worth)
+        letters = self._letters_seen(stats)
+        each = _known(prior).log_evidence(letters, from_end(letters.shape[-2]))
+        value = np.asarray(stats.values + self._worth(letters, np.log(np.maximum(params.pwm, TINY)), each))
         if self.occurrences == "oops":
             return value
         rate, (a, b) = np.asarray(params.rate), prior.rate
         at_rate = stats.sites * np.log(np.maximum(rate, TINY)) + stats.missed * np.log(np.maximum(1.0 - rate, TINY))
         return np.asarray(value - at_rate + betaln(stats.sites + a, stats.missed + b) - betaln(a, b))
 
-    def begin(self, pwm: FloatArray, rate: FloatArray, prior: MotifPrior) -> AveragedParams:
+    def begin(self, pwm: FloatArray, rate: FloatArray, prior: Any) -> AveragedParams:
         """Matrices (S, w, 4) as if they had been seen in some sites."""
         zeros = np.zeros(len(pwm))
         seen = self.m_step(MotifStats(START * pwm, zeros, zeros, zeros), prior)
         return replace(seen, rate=np.asarray(rate, dtype=float))
 
-    def posterior_mean(self, stats: MotifStats, prior: MotifPrior) -> FloatArray:
+    def posterior_mean(self, stats: MotifStats, prior: Any) -> FloatArray:
         """The columns (w, 4) that one would bet on."""
-        shapes = self._letters_seen(stats) + prior.letters
-        return np.asarray(shapes / shapes.sum(axis=-1, keepdims=True))
+        return _known(prior).mean(self._letters_seen(stats))
+
+
+def _known(prior: MotifPrior | KnownColumns | None) -> KnownColumns:
+    return prior if isinstance(prior, KnownColumns) else KnownColumns.of(prior)
 
 
 def averaged(model: MotifModel, **changes: Any) -> AveragedMotifs:
     """The same model with its columns averaged over."""
     same = {name: getattr(model, name) for name in model.__dataclass_fields__}
     return AveragedMotifs(**(same | changes))
-
-
-def averaging_prior(model: MotifModel) -> MotifPrior:
-    """What known motifs look like; of a rate for every position nothing is said."""
-    return MotifPrior(np.full(4, ALPHA), (1.0, 1.0) if model.occurrences == "anr" else RATE)

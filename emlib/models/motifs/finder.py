@@ -48,7 +48,7 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
     pseudocounts : float, optional
         Letters believed in for each column beforehand, shared out like the background (MEME's are .01), if columns are
         to be estimated. By default they are so at one given width; within a range they are averaged over, with the
-        prior of known motifs (`AveragedMotifs`); that raised the mean nucleotide correlation from .67 to .75 on
+        prior of known motifs (`KnownColumns`); that raised the mean nucleotide correlation from .67 to .79 on
         matrices of JASPAR planted in 50 sequences (48 sets).
     palindrome : bool
         Whether the motif is its own reverse complement.
@@ -324,7 +324,7 @@ def _covered(model: MotifModel, block: Block, params: MotifParams) -> FloatArray
 
 def _described(search: Search, found: Found, name: str) -> Motif:
     params = found.params
-    sites = sites_of(search.model, search.data, params)
+    sites = sites_of(search.model, search.data, found.fit.params)
     base = sum(float(search.model.background.log_probability(b.codes).sum()) for b in search.data.blocks())
     marks = {1: "+", -1: "-"}
     listed = [

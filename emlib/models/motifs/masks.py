@@ -9,13 +9,15 @@ from .sequences import UNKNOWN, Codes
 
 WINDOW = 20  # letters
 GAP = 6  # letters between two repeats that are kept out with them
+TANDEM = 12  # letters of one, two or three over and over, without a slip; fewer may well be a motif
 THRESHOLD = 2.0  # pairs of equal triplets, for each triplet of the window but one; 0.13 by chance
 
 
 def low_complexity(codes: Codes) -> Codes:
     """The same letters (L,), those in repeats replaced by `UNKNOWN`.
 
-    A window is scored as in DUST (Morgulis et al. 2006): pairs of equal triplets in it, over its triplets less one. Of
+    Twelve letters or more that repeat one, two or three of them without a slip are kept out. Of repeats with slips,
+    windows are scored as in DUST (Morgulis et al. 2006): pairs of equal triplets in one, over its triplets less one. Of
     a window above `THRESHOLD` only the triplets that occur in it again are kept out: what stands beside a repeat stays.
 
     Examples
@@ -24,24 +26,17 @@ def low_complexity(codes: Codes) -> Codes:
     True
     """
     n = len(codes) - 2
-    span = WINDOW - 2
-    if n < span:
+    if n < TANDEM - 2:
         return codes
     wide = codes.astype(np.int32)
     triplets = 25 * wide[:-2] + 5 * wide[1:-1] + wide[2:]
     known = (codes[:-2] != UNKNOWN) & (codes[1:-1] != UNKNOWN) & (codes[2:] != UNKNOWN)
-    pairs = np.zeros(n - span + 1)
-    for lag in range(1, span):
-        equal = (triplets[lag:] == triplets[:-lag]) & known[lag:]
-        sums = np.concatenate([[0], np.cumsum(equal)])
-        pairs += sums[span - lag :][: len(pairs)] - sums[: len(pairs)]
-    low = np.concatenate([[0], np.cumsum(pairs / (span - 1) > THRESHOLD)])
-    repeated = np.zeros(n, dtype=bool)
-    for lag in range(1, span):
-        equal = np.flatnonzero((triplets[lag:] == triplets[:-lag]) & known[lag:])
-        first, last = np.maximum(equal + lag - span + 1, 0), np.minimum(equal, len(pairs) - 1)
-        both = equal[low[last + 1] > low[np.minimum(first, last + 1)]]  # a low window holds this triplet and its twin
-        repeated[both] = repeated[both + lag] = True
+    repeated = _crowded(triplets, known) if n >= WINDOW - 2 else np.zeros(n, dtype=bool)
+    for period in (1, 2, 3):
+        same = np.concatenate([[0], np.cumsum((codes[period:] == codes[:-period]) & (codes[period:] != UNKNOWN))])
+        run = TANDEM - period
+        for first in np.flatnonzero(same[run:] - same[:-run] == run):
+            repeated[first : first + TANDEM - 2] = True
     return np.where(_closed(repeated), np.int8(UNKNOWN), codes)
 
 
@@ -56,3 +51,21 @@ def _closed(repeated: NDArray[np.bool_]) -> NDArray[np.bool_]:
     edges[at[near]] += 1
     edges[at[near + 1]] -= 1
     return letters | (np.cumsum(edges)[:-1] > 0)
+
+
+def _crowded(triplets: NDArray[np.int32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Triplets (n,) that occur again in a window above `THRESHOLD`."""
+    n, span = len(triplets), WINDOW - 2
+    pairs = np.zeros(n - span + 1)
+    for lag in range(1, span):
+        equal = (triplets[lag:] == triplets[:-lag]) & known[lag:]
+        sums = np.concatenate([[0], np.cumsum(equal)])
+        pairs += sums[span - lag :][: len(pairs)] - sums[: len(pairs)]
+    low = np.concatenate([[0], np.cumsum(pairs / (span - 1) > THRESHOLD)])
+    repeated = np.zeros(n, dtype=bool)
+    for lag in range(1, span):
+        equal = np.flatnonzero((triplets[lag:] == triplets[:-lag]) & known[lag:])
+        first, last = np.maximum(equal + lag - span + 1, 0), np.minimum(equal, len(pairs) - 1)
+        both = equal[low[last + 1] > low[np.minimum(first, last + 1)]]  # a low window holds this triplet and its twin
+        repeated[both] = repeated[both + lag] = True
+    return repeated

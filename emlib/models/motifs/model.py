@@ -376,7 +376,7 @@ def _markov(background: Background, n: int, L: int, rng: np.random.Generator) ->
 
 def log_evidence(letters: FloatArray, alpha: FloatArray) -> FloatArray:
     """Log probability of columns of letters (..., 4) in some order, their frequencies integrated over a Dirichlet."""
-    alpha = np.broadcast_to(alpha, letters.shape)
+    letters, alpha = np.broadcast_arrays(letters, alpha)
     total, n = alpha.sum(axis=-1), letters.sum(axis=-1)
     return np.asarray(gammaln(total) - gammaln(total + n) + (gammaln(letters + alpha) - gammaln(alpha)).sum(axis=-1))
 

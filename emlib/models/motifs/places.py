@@ -119,3 +119,9 @@ def places_of(data: DNASequences, w: int, model: MotifModel) -> FloatArray:
         if block.codes.shape[1] >= w:
             found[block.index] = block.unbroken(w).sum(axis=1)
     return found * (2 if model.strands == "both" else 1)
+
+
+def covered(data: DNASequences, sites: Sites) -> NDArray[np.intp]:
+    """Positions that lie in a site, numbered through all sequences, in order."""
+    begins = np.cumsum([0, *(len(one) for one in data.codes)])
+    return np.unique((begins[sites.sequence] + sites.start)[:, None] + np.arange(sites.width))

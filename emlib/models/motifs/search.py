@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ...engine import em
 from ...engine.latent import FloatArray
-from .averaged import ALPHA, AveragedMotifs, averaged, averaging_prior
+from .averaged import AveragedMotifs, averaged
+from .columns import UNLIKELY, averaging_prior, best_run, runs_of
 from .model import TINY, MotifModel, MotifParams, MotifPrior, MotifStats, log_evidence, stacked, unstacked
-from .places import Sites, places_of, sites_of
+from .places import Sites, covered, places_of, sites_of
 from .sequences import DNASequences
 from .significance import COLUMN, best_columns, log_e_value, log_ratio
 from .starts import EVERY_WORD, all_words, every_word, projections
@@ -25,6 +26,11 @@ from .starts import EVERY_WORD, all_words, every_word, projections
 WORK = 6e7  # windows times starts that are compared, all widths together
 STARTS = (60, 5000)  # least and most of them
 FEW = 1e6  # nats: what a motif of too few sites is behind any other
+FINALISTS = 8  # motifs that are climbed to the top, ...
+FAR = 15.0  # ... if they are not so many nats behind the best, ...
+NEARLY = 0.2  # ... or so nearly to the top, in nats, that they can be compared
+VERSIONS = 8  # other runs of columns of the best motif that are looked at besides
+LOOSE = 2.0  # temperature of the evidence of versions: it is a bound, so that they are only roughly comparable
 REACH = 6  # columns on either side that a motif may grow or shift by at a time
 PSEUDO = 2.0  # Dirichlet parameter by which estimated columns are compared: one letter of each kind is believed in
 
@@ -104,9 +110,19 @@ class Search:
             return None
         if self.widths[0] < self.widths[1]:
             candidates = self._resized(candidates)
-        found = [self.finish(one) for one in candidates]
+        best = self._settled(candidates) if self.averaging else self.choose(list(map(self.finish, candidates)))
         done()
-        return self.choose([one for one in found if one is not None])
+        return best
+
+    def _settled(self, candidates: Sequence[MotifParams]) -> Found:
+        """The motif that versions agree on, which are climbed nearly to the top, itself climbed to the top."""
+        nearly = replace(self, tol=max(self.tol, NEARLY), max_iter=min(self.max_iter, 30))
+        found = [nearly.finish(one) for one in candidates]
+        found += nearly.versions(max(found, key=self._rank))
+        return self._climb(self.agreed(found).fit.params)
+
+    def _rank(self, one: Found) -> tuple[bool, float]:
+        return one.n_sites >= self._enough, one.evidence
 
     def choose(self, found: Sequence[Found]) -> Found | None:
         """The best of several.
@@ -118,7 +134,21 @@ class Search:
             return None
         if self.widths[0] < self.widths[1] and not self.averaging:
             return min(found, key=lambda one: one.log_e_value)
-        return max(found, key=lambda one: (one.n_sites >= self._enough, one.evidence))
+        return max(found, key=self._rank)
+
+    def agreed(self, found: Sequence[Found]) -> Found:
+        """Of motifs that are about as probable, the one whose sites agree best with those of the others.
+
+        Several versions of a motif, a column more or less wide, are often within a nat of each other. What is greatest
+        on average over them, by their evidence, is the share of letters that two versions both call a site.
+        """
+        able = [one for one in found if one.n_sites >= self._enough] or list(found)
+        value = np.array([one.evidence for one in able])
+        shares = np.exp((value - value.max()) / LOOSE)
+        called = [covered(self.data, sites_of(self.model, self.data, one.fit.params)) for one in able]
+        size = np.array([max(len(c), 1) for c in called])
+        common = np.array([[len(np.intersect1d(a, b, assume_unique=True)) for b in called] for a in called])
+        return able[int((common / np.sqrt(size[:, None] * size) @ shares).argmax())]
 
     def screened_widths(self) -> list[int]:
         """Widths at which starts are compared; in between, motifs grow and shrink."""
@@ -138,7 +168,7 @@ class Search:
     def _climber(self, model: MotifModel) -> MotifModel:
         return averaged(model) if self.averaging else model
 
-    def _prior(self, model: MotifModel) -> MotifPrior:
+    def _prior(self, model: MotifModel) -> Any:
         return averaging_prior(model) if self.averaging else self.prior
 
     def _evidence(self, model: MotifModel, params: MotifParams, stats: MotifStats) -> FloatArray:
@@ -171,7 +201,7 @@ class Search:
         for rounds, left in ((2, max(keep, len(pwm) // 10)), (4, len(pwm))):
             pack, value, _ = self._climbed(pack, rounds)
             pack = _part(pack, np.argsort(-value, kind="stable")[:left])
-        return _distinct(pack)[:keep]
+        return self._distinct(pack)[:keep]
 
     def _begun(self, pwm: FloatArray) -> MotifParams:
         """Matrices (S, w, 4) as parameters to climb from."""
@@ -199,19 +229,31 @@ class Search:
 
     def _resized(self, candidates: list[MotifParams]) -> list[MotifParams]:
         """Candidates of one width each given their own, and climbed a little more there; the best of them."""
-        for rounds, keep in ((5, max(5, len(candidates) // 4)), (10, 4)):
+        for rounds, keep in ((5, max(12, len(candidates) // 3)), (10, FINALISTS)):
             by_width: dict[int, list[MotifParams]] = {}
             for one in candidates:
                 resized = self.resize(one)
                 by_width.setdefault(len(resized.pwm), []).append(resized)
             climbed: list[tuple[float, MotifParams]] = []
             for some in by_width.values():
-                pack, value, sites = self._climbed(stacked(_distinct(stacked(some))), rounds)
+                pack, value, sites = self._climbed(stacked(self._distinct(stacked(some))), rounds)
                 for s, one in enumerate(unstacked(pack)):
                     worth = float(value[s]) - (0.0 if sites[s] >= self._enough else FEW)
                     climbed.append((worth if self.averaging else -self._rough_e_value(one), one))
+            top = max(value for value, _ in climbed)
+            climbed = [pair for pair in climbed if pair[0] > top - FAR]
             candidates = [one for _, one in sorted(climbed, key=lambda pair: -pair[0])[:keep]]
         return candidates
+
+    def _distinct(self, pack: MotifParams) -> list[MotifParams]:
+        """Motifs of a pack, in order, without those that have become the same (or its reverse complement)."""
+        kept: list[FloatArray] = []
+        chosen = []
+        for one in unstacked(pack):
+            if all(np.abs(one.pwm - other).max() > 0.05 for other in kept):
+                kept += [one.pwm, one.pwm[::-1, ::-1]] if self.model.strands == "both" else [one.pwm]
+                chosen.append(one)
+        return chosen
 
     def _rough_e_value(self, params: MotifParams) -> float:
         return self._significance(sites_of(self._quick, self.data, params))[0]
@@ -220,6 +262,23 @@ class Search:
         words = sites.words(self.data)
         places = places_of(self.data, words.shape[1], self.model)
         return log_e_value(words, places, self.model.background.frequencies, self.model.occurrences)
+
+    def versions(self, found: Found) -> list[Found]:
+        """The same motif with other runs of columns that are about as probable, climbed."""
+        if self.widths[0] == self.widths[1] or self.model.palindrome:
+            return []
+        model, own = self._quick, len(found.fit.params.pwm)
+        stats, _ = replace(model, reach=REACH).e_step(self.data, found.fit.params)
+        prior = self._prior(model)
+        first, width, value = runs_of(
+            stats.letters, stats.letters @ np.log(self.model.background.frequencies), prior, self.widths
+        )
+        able = (value > value.max() - UNLIKELY) & ((first != REACH) | (width != own))
+        others = np.argsort(-np.where(able, value, -np.inf))[: min(VERSIONS, able.sum())]
+        return [
+            self._climb(model.m_step(replace(stats, letters=stats.letters[first[i] :][: width[i]]), prior))
+            for i in others
+        ]
 
     def resize(self, params: MotifParams) -> MotifParams:
         """The same motif with the columns that are worth most together, within the widths allowed."""
@@ -235,34 +294,29 @@ class Search:
         if palindrome:
             letters = (letters + letters[::-1, ::-1]) / 2
         if self.averaging:
-            worth = log_evidence(letters, np.full(4, ALPHA)) - letters @ np.log(frequencies)
-        else:
-            worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
+            prior = averaging_prior(self.model)
+            return best_run(letters, letters @ np.log(frequencies), prior, self.widths, palindrome)
+        worth = log_ratio(letters, frequencies) - COLUMN / (2 if palindrome else 1)
         return best_columns(worth, *self.widths, symmetric=palindrome)
 
-    def finish(self, params: MotifParams) -> Found | None:
+    def finish(self, params: MotifParams) -> Found:
         """Climbed to the top in double precision, resized until its width stays."""
-        best: Found | None = None
-        model = self._climber(self.model)
-        for _ in range(4):
-            fit = em.fit(
-                model,
-                self.data,
-                params,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                prior=self._prior(model),
-                progress=False,
-            )
-            now = self._judged(model, fit)
-            if best is None or self.choose([best, now]) is now:
-                best = now
-            else:
+        best = self._climb(params)
+        for _ in range(3):
+            before, params = best.fit.params.pwm, self.resize(best.fit.params)
+            if len(params.pwm) == len(before) and np.allclose(params.pwm, before, atol=0.05):
                 break
-            params = self.resize(fit.params)
-            if len(params.pwm) == len(fit.params.pwm) and np.allclose(params.pwm, fit.params.pwm, atol=0.05):
+            now = self._climb(params)
+            if self.choose([best, now]) is best:
                 break
+            best = now
         return best
+
+    def _climb(self, params: MotifParams) -> Found:
+        model = self._climber(self.model)
+        prior = self._prior(model)
+        fit = em.fit(model, self.data, params, max_iter=self.max_iter, tol=self.tol, prior=prior, progress=False)
+        return self._judged(model, fit)
 
     def looked_at(self, params: MotifParams) -> Found:
         """A motif as it is: evaluated, not climbed from."""
@@ -284,12 +338,3 @@ class Search:
 def _part(pack: MotifParams, chosen: NDArray[np.intp]) -> MotifParams:
     """Some motifs of a pack."""
     return replace(pack, **{f.name: np.asarray(getattr(pack, f.name))[chosen] for f in fields(pack)})
-
-
-def _distinct(pack: MotifParams) -> list[MotifParams]:
-    """Motifs of a pack, in order, without those that have become the same."""
-    kept: list[MotifParams] = []
-    for one in unstacked(pack):
-        if all(np.abs(one.pwm - other.pwm).max() > 0.05 for other in kept):
-            kept.append(one)
-    return kept
