@@ -29,6 +29,7 @@ _HOMES = {
     "PoissonHMM": "emlib.models.hmm",
     "CategoricalHMM": "emlib.models.hmm",
     "KMeans": "emlib.models.kmeans",
+    "MLEM": "emlib.models.tomography",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
     "decision_boundary": "emlib.models.boundary",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.selection import select_n_components as select_n_components
+    from .models.tomography import MLEM as MLEM
     from .models.uncertainty import standard_errors as standard_errors
 
 

@@ -22,6 +22,7 @@ from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.sequences import Sequences
 from emlib.models.linkage import Linkage, LinkageParams
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
+from emlib.models.tomography import Emission, EmissionParams
 
 
 @dataclass(frozen=True)
@@ -391,3 +392,29 @@ CASES += [
     _motif("motif, zoops, both strands", "zoops", "both", CLEAR, 0.6, length=7, tolerance=0.12),
     _motif("motif, anr, both strands", "anr", "both", CLEAR, 0.15, length=8, tolerance=0.12),
 ]
+
+
+# ------------------------------------------------------------------ tomography: a row is an exposure, a label a pixel
+
+SYSTEM = np.array([[0.5, 0.1, 0.0], [0.2, 0.3, 0.1], [0.0, 0.4, 0.1], [0.1, 0.0, 0.5]])
+
+
+def _photons(X: FloatArray, params: EmissionParams) -> FloatArray:
+    """A row for each photon, those of a detector together."""
+    mean = SYSTEM @ params.image
+    with np.errstate(divide="ignore"):
+        joint = np.repeat(np.log(SYSTEM * params.image), X.sum(axis=0).astype(int), axis=0)
+    joint[0] += (dist.poisson(mean).logpmf(X) - X * np.log(mean)).sum()  # all but what each photon says
+    return joint
+
+
+CASES.append(
+    Case(
+        "tomography",
+        Emission.of(SYSTEM),
+        EmissionParams(np.array([0.4, 0.25, 0.35])),
+        f.GammaPrior(2.0, 1.5),
+        _photons,
+        permute=None,
+    )
+)
