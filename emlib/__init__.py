@@ -29,6 +29,7 @@ _HOMES = {
     "PoissonHMM": "emlib.models.hmm",
     "CategoricalHMM": "emlib.models.hmm",
     "KMeans": "emlib.models.kmeans",
+    "DawidSkene": "emlib.models.annotators",
     "MLEM": "emlib.models.tomography",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .models.annotators import DawidSkene as DawidSkene
     from .models.bootstraps import bootstrap as bootstrap
     from .models.bootstraps import bootstrap_n_components as bootstrap_n_components
     from .models.boundary import decision_boundary as decision_boundary
