@@ -31,6 +31,8 @@ _HOMES = {
     "KMeans": "emlib.models.kmeans",
     "DawidSkene": "emlib.models.annotators",
     "MLEM": "emlib.models.tomography",
+    "MissingDataNormal": "emlib.models.missing",
+    "RobustRegression": "emlib.models.robust",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
     "decision_boundary": "emlib.models.boundary",
@@ -61,10 +63,12 @@ if TYPE_CHECKING:
     from .models.hmm import GaussianHMM as GaussianHMM
     from .models.hmm import PoissonHMM as PoissonHMM
     from .models.kmeans import KMeans as KMeans
+    from .models.missing import MissingDataNormal as MissingDataNormal
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.motifs import MotifFinder as MotifFinder
     from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
+    from .models.robust import RobustRegression as RobustRegression
     from .models.selection import select_n_components as select_n_components
     from .models.tomography import MLEM as MLEM
     from .models.uncertainty import standard_errors as standard_errors

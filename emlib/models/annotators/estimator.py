@@ -151,9 +151,7 @@ class DawidSkene(EMEstimator):
         labels = np.searchsorted(classes, np.where(given, table, classes[0]).astype(classes.dtype))
         known = given & (classes[np.minimum(labels, K - 1)] == np.where(given, table, classes[0]).astype(classes.dtype))
         if (given & ~known).any():
-            raise ValueError(
-                f"ratings hold the label {table[given & ~known][0]}; the classes are {classes.tolist()}."
-            )
+            raise ValueError(f"ratings hold the label {table[given & ~known][0]}; the classes are {classes.tolist()}.")
         X = np.zeros((n, 2 + J * K))
         X[:, 0] = 1.0 if counts is None else _counts(counts, n)
         i, c = np.nonzero(given)
