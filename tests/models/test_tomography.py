@@ -40,6 +40,7 @@ def test_totals_are_kept_where_detectors_miss_photons():
     A = rng.random((30, 8)) / 30
     fit = MLEM(A, max_iter=7).fit(rng.poisson(50, size=30))
     assert A.sum(axis=0) @ fit.image_ == pytest.approx(fit.fitted_.sum())
+    assert fit.n_iter_ == 7
     counts = rng.poisson(50, size=30)
     assert MLEM(A, max_iter=7).fit(counts).fitted_.sum() == pytest.approx(counts.sum())
 
@@ -78,6 +79,17 @@ def test_richardson_lucy_is_the_same_update():
     theirs = restoration.richardson_lucy(np.tile(counts, (3, 3)), psf, num_iter=8, clip=False)[48:96, 48:96]
     ours = MLEM((forward, back), max_iter=8).fit(counts).image_
     np.testing.assert_allclose(ours, theirs, rtol=1e-8)
+
+
+@pytest.mark.parametrize("mode", ["constant", "wrap"])
+def test_a_lens_that_smears_to_one_side(mode):
+    """The way back is the transpose, and not the lens once more."""
+    forward, back = blur([[0.0, 1.0, 5.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]], mode=mode)
+    matrix = np.array([forward(unit.reshape(6, 5)).ravel() for unit in np.eye(30)]).T
+    np.testing.assert_allclose([back(unit.reshape(6, 5)).ravel() for unit in np.eye(30)], matrix, atol=1e-15)
+    counts = np.random.default_rng(0).poisson(20, size=(6, 5))
+    ours, plain = MLEM((forward, back), max_iter=5).fit(counts), MLEM(matrix, max_iter=5).fit(counts.ravel())
+    np.testing.assert_allclose(ours.image_.ravel(), plain.image_)
 
 
 def test_light_that_leaves_the_frame_is_accounted_for():
