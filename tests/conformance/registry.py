@@ -417,7 +417,7 @@ def _annotators(X: FloatArray, params: AnnotatorParams) -> FloatArray:
 CASES.append(
     Case(
         "annotators, two groups",
-        Annotators(groups=2),
+        Annotators(),
         AnnotatorParams(
             np.array([[0.61, 0.39], [0.27, 0.73]]),
             np.array(

@@ -141,7 +141,7 @@ def test_the_phantom_and_the_scanner():
         (np.eye(3), [1, np.nan, 3], r"counts holds nan at \(1,\)"),
         (np.eye(3), [], "counts holds no number"),
         (np.eye(3), [1, 2], "counts has 2 numbers, but system has 3 detectors"),
-        (np.diag([1.0, 0.0, 1.0]), [1, 0, 3], r"system has 1 empty column\(s\), the first 1"),
+        (np.diag([1.0, 0.0, 1.0]), [1, 0, 3], r"system has 1 empty column\(s\), first 1"),
         (np.array([[1.0, 1.0], [0.0, 0.0]]), [1, 5], "counts holds 5 at detector 1, which sees no pixel"),
         (-np.eye(2), [1, 2], "system holds a value that is negative"),
         ((np.cumsum, np.cumsum), [1.0, 2.0], "back must be the transpose of forward"),

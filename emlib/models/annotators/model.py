@@ -61,11 +61,6 @@ class Annotators:
 
     Data are rows (n, 2 + J K): how many items are so, their group, and how often each annotator gave each label.
 
-    Parameters
-    ----------
-    groups : int
-        Groups of items, with class shares of their own, for `simulate`.
-
     Examples
     --------
     Three readers, two classes; an item that two call 1 and one calls 0:
@@ -77,24 +72,17 @@ class Annotators:
     [[0.283, 0.717]]
     """
 
-    groups: int = 1
-
     def e_step(self, data: Any, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[AnnotatorStats, float]:
         """Bayes' rule for every item (eq. 15.6), then expected counts; the log-likelihood (eq. 15.5)."""
         X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
         if latent.rng is not None:
             X = np.repeat(X, X[:, 0].astype(int), axis=0)  # items that look alike may differ
             X[:, 0] = 1.0
-        weight, group = X[:, 0], X[:, 1].astype(int)
-        J, K, _ = params.confusion.shape
+        weight = X[:, 0]
         r, values = self.posterior(X, params, latent)
         if (values < 1e-3 * IMPOSSIBLE).any():
             raise Degenerate(f"row {int(np.argmin(values))} is impossible under these error rates.")
-        r = r * weight[:, None]
-        counts = np.zeros(params.prevalence.shape)
-        np.add.at(counts, group, r)
-        ratings = (r.T @ X[:, 2:]).reshape(K, J, K).swapaxes(0, 1)
-        return AnnotatorStats(counts, ratings), float(weight @ values)
+        return _counted(X, r * weight[:, None], params), float(weight @ values)
 
     def posterior(self, X: FloatArray, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[FloatArray, FloatArray]:
         """Class probabilities (n, K) of every row, and its log-likelihood (n,)."""
@@ -153,15 +141,19 @@ class Annotators:
     def complete_slopes(self, data: Any, params: AnnotatorParams) -> Iterator[list[tuple[float, AnnotatorParams]]]:
         """For each item: its possible classes, with their probability and the slope that they would give."""
         X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
-        J, K, _ = params.confusion.shape
         for x, r in zip(X, self.posterior(X, params)[0], strict=True):
-            each = []
-            for k in range(K):
-                counts, ratings = np.zeros(params.prevalence.shape), np.zeros((J, K, K))
-                counts[int(x[1]), k], ratings[:, k] = 1.0, x[2:].reshape(J, K)
-                each.append((float(r[k]), self.slopes(AnnotatorStats(counts, ratings), params)))
-            for _ in range(int(x[0])):
-                yield each
+            units = np.eye(len(r))[:, None]
+            kinds = [
+                (float(p), self.slopes(_counted(x[None], k, params), params)) for p, k in zip(r, units, strict=True)
+            ]
+            yield from [kinds] * int(x[0])
+
+
+def _counted(X: FloatArray, r: FloatArray, params: AnnotatorParams) -> AnnotatorStats:
+    """Statistics of rows whose items are of the classes in shares r (n, K)."""
+    counts, (J, K, _) = np.zeros(params.prevalence.shape), params.confusion.shape
+    np.add.at(counts, X[:, 1].astype(int), r)
+    return AnnotatorStats(counts, (r.T @ X[:, 2:]).reshape(K, J, K).swapaxes(0, 1))
 
 
 def _shares(counts: FloatArray) -> FloatArray:

@@ -59,13 +59,7 @@ class TRegression:
     """The model; implements `engine.em.Model`. Data are rows (n, p + 1): the columns, then the response.
 
     What is hidden is the logarithm of the precision, so that its most probable value and its expectation agree.
-
-    Parameters
-    ----------
-    dof : float, optional
-        Degrees of freedom, if they are known.
-    floor : float
-        A squared scale below this has collapsed on rows that the plane passes through.
+    Degrees of freedom that are known are `dof`; a squared scale below `floor` has collapsed on some rows.
 
     Examples
     --------
@@ -125,9 +119,8 @@ class TRegression:
         coef = coef + np.sqrt(s2) * np.linalg.solve(np.linalg.cholesky(A).T, rng.standard_normal(len(coef)))
         if self.dof is not None:
             return RegressionParams(coef, float(s2), self.dof)
-        best = self._dof(stats)
-        width = 1.0 / np.sqrt(max(stats.rows, 1.0))  # of log dof, give or take
-        grid = np.exp(np.clip(np.log(best) + width * np.linspace(-40, 40, 4001), *np.log(DOFS)))
+        steps = np.linspace(-40, 40, 4001) / np.sqrt(max(stats.rows, 1.0))  # about so many deviations of log dof
+        grid = np.exp(np.clip(np.log(self._dof(stats)) + steps, *np.log(DOFS)))
         log_density = stats.rows * (0.5 * grid * np.log(0.5 * grid) - gammaln(0.5 * grid)) + 0.5 * grid * stats.logs
         density = np.exp(log_density - log_density.max()) * np.gradient(grid)
         return RegressionParams(coef, float(s2), float(rng.choice(grid, p=density / density.sum())))
@@ -142,10 +135,6 @@ class TRegression:
         """`n` rows: a column of ones, normal columns, and the response."""
         X = np.column_stack([np.ones(n), rng.standard_normal((n, len(params.coef) - 1))])
         return np.column_stack([X, X @ params.coef + np.sqrt(params.scale2) * rng.standard_t(params.dof, size=n)])
-
-    def project(self, params: RegressionParams) -> RegressionParams:
-        """A jump stays where there are parameters."""
-        return RegressionParams(params.coef, params.scale2, float(np.clip(params.dof, *DOFS)))
 
 
 def _slope(nu: Any, stats: RegressionStats) -> float:

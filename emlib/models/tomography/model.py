@@ -74,17 +74,13 @@ class Emission:
         world = cls(forward, back, back(np.ones(size)), matrix)
         if not (world.sensitivity > 0).all():
             unseen = np.flatnonzero(~(world.sensitivity > 0))
-            raise ValueError(
-                f"system has {len(unseen)} empty column(s), the first {unseen[0]}; leave unseen pixels out."
-            )
+            raise ValueError(f"system has {len(unseen)} empty column(s), first {unseen[0]}; leave unseen pixels out.")
         u, v = np.random.default_rng(0).random((2, max(size, len(world.sensitivity))))
         u, v = u[: len(world.sensitivity)], v[:size]
         there, again = float(forward(u) @ v), float(u @ back(v))
         if not abs(there - again) <= 1e-6 * abs(there):
-            raise ValueError(
-                f"system is a pair of functions that do not belong together: v.forward(u) is {there:.6g}, but "
-                f"u.back(v) is {again:.6g}; back must be the transpose of forward."
-            )
+            found = f"v.forward(u) is {there:.6g}, u.back(v) is {again:.6g}"
+            raise ValueError(f"system is a pair of functions of which {found}; back must be the transpose of forward.")
         return world
 
     def e_step(self, data: Any, params: EmissionParams, latent: Latent = SOFT) -> tuple[EmissionStats, float]:
@@ -96,17 +92,14 @@ class Emission:
         mean = self.forward(image)
         dark = mean <= 0
         if (dark & (y > 0)).any():
-            raise Degenerate(
-                f"detector {int(np.argmax(dark & (y > 0)))} has counts where the image says there are none."
-            )
+            raise Degenerate(f"detector {int(np.argmax(dark & (y > 0)))} has counts where the image expects none.")
         rest = n * float(mean.sum()) + float(gammaln(rows + 1.0).sum())
         if latent == SOFT:
             logs = xlogy(y, np.where(dark, 1.0, mean))
-            sent, value = image * self.back(np.divide(y, mean, out=np.zeros_like(y), where=~dark)), float(logs.sum())
+            sent = image * self.back(np.divide(y, mean, out=np.zeros_like(y), where=~dark))
         else:
             logs, sent = self._one_by_one(y, image, latent)
-            value = float(logs.sum())
-        return EmissionStats(sent, n, 4 * EPS * (float(np.abs(logs).sum()) + abs(rest))), value - rest
+        return EmissionStats(sent, n, 4 * EPS * (float(np.abs(logs).sum()) + abs(rest))), float(logs.sum()) - rest
 
     def _one_by_one(self, y: FloatArray, image: FloatArray, latent: Latent) -> tuple[FloatArray, FloatArray]:
         """The other choices of E (`engine.latent`), which look at every pixel of every detector."""
