@@ -32,6 +32,10 @@ _HOMES = {
     "KMeans": "emlib.models.kmeans",
     "GeneCounting": "emlib.models.gene_counting",
     "genotype_log_likelihoods": "emlib.models.gene_counting",
+    "DawidSkene": "emlib.models.annotators",
+    "MLEM": "emlib.models.tomography",
+    "MissingDataNormal": "emlib.models.missing",
+    "RobustRegression": "emlib.models.robust",
     "MotifFinder": "emlib.models.motifs",
     "MotifGibbs": "emlib.models.motifs",
     "TranscriptQuantifier": "emlib.models.transcripts",
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .models.annotators import DawidSkene as DawidSkene
     from .models.bootstraps import bootstrap as bootstrap
     from .models.bootstraps import bootstrap_n_components as bootstrap_n_components
     from .models.boundary import decision_boundary as decision_boundary
@@ -73,12 +78,15 @@ if TYPE_CHECKING:
     from .models.hmm import PoissonHMM as PoissonHMM
     from .models.kmeans import KMeans as KMeans
     from .models.linkage_disequilibrium import linkage_disequilibrium as linkage_disequilibrium
+    from .models.missing import MissingDataNormal as MissingDataNormal
     from .models.mixtures import GaussianMixture as GaussianMixture
     from .models.motifs import MotifFinder as MotifFinder
     from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
     from .models.phasing import Phaser as Phaser
+    from .models.robust import RobustRegression as RobustRegression
     from .models.selection import select_n_components as select_n_components
+    from .models.tomography import MLEM as MLEM
     from .models.transcripts import TranscriptQuantifier as TranscriptQuantifier
     from .models.uncertainty import standard_errors as standard_errors
     from .models.variants import read_variants as read_variants

@@ -17,14 +17,17 @@ __all__ = [
     "DNA",
     "Apoe",
     "BloodCells",
+    "Caries",
     "CopyNumbers",
     "Penguins",
     "Promoters",
     "TranscriptReads",
     "Trios",
+    "anaesthetists",
     "apoe",
     "beta_globin",
     "blood_groups",
+    "caries",
     "coriell",
     "crp_promoters",
     "ctcf_peaks",
@@ -41,7 +44,9 @@ __all__ = [
     "pbmc",
     "penguins",
     "provenance",
+    "stackloss",
     "times_deaths",
+    "tuberculin",
     "tyms",
 ]
 
@@ -68,6 +73,8 @@ APOE_COUNTS = {
     "EUR": ((307, 50, 1, 123, 11, 0, 11, 0, 0), (0.7823, 0.0626, 0.1551, 0.0)),
     "SAS": ((370, 36, 3, 74, 1, 0, 5, 0, 0), (0.8691, 0.0440, 0.0869, 0.0)),
 }
+# People by population, Mantoux's test and tine test (0 negative, 1 positive).
+TUBERCULIN_COUNTS = (((528, 9), (4, 14)), ((367, 37), (31, 887)))
 
 
 def _read(name: str) -> list[dict[str, str]]:
@@ -671,6 +678,89 @@ def hox_ugt() -> TranscriptReads:
         lengths=np.array([int(row[2]) for row in rows]),
         kallisto={name: np.array(list(map(float, column))) for name, column in zip(table[0][1:], columns, strict=True)},
     )
+
+
+def anaesthetists() -> Ints:
+    """Fitness for an anaesthetic, from 1 (best) to 4: 45 patients, seven ratings each.
+
+    Columns 0 to 2 are three ratings by the first anaesthetist, columns 3 to 6 one each by the other four. Two
+    transcriptions of the published table circulate. They differ in patient 7, whom the first anaesthetist rated 1, 2, 2
+    here and 1, 1, 2 in the other.
+
+    Returns
+    -------
+    array (45, 7) of int
+
+    Examples
+    --------
+    >>> anaesthetists()[6].tolist()
+    [1, 2, 2, 2, 1, 1, 1]
+    """
+    rows = _read("anaesthetists.csv")
+    return _numbers(rows, ["o1a", "o1b", "o1c", "o2", "o3", "o4", "o5"]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Caries:
+    """What five dentists said of X-rays of teeth.
+
+    Attributes
+    ----------
+    ratings : array (32, 5) of int
+        Every pattern of answers: 1 for caries, 0 for a sound tooth.
+    counts : array (32,) of int
+        Teeth that got this pattern.
+    """
+
+    ratings: Ints
+    counts: Ints
+
+
+def caries() -> Caries:
+    """3,859 teeth, each looked at by five dentists.
+
+    Examples
+    --------
+    >>> teeth = caries()
+    >>> teeth.ratings[1].tolist(), int(teeth.counts[1]), int(teeth.counts.sum())
+    ([0, 0, 0, 0, 1], 789, 3859)
+    """
+    rows = _read("caries.csv")
+    ratings = _numbers(rows, [f"rater_{j}" for j in range(1, 6)]).astype(np.int64) - 1
+    return Caries(ratings, _numbers(rows, ["n"])[:, 0].astype(np.int64))
+
+
+def tuberculin() -> Ints:
+    """Two skin tests for tuberculosis in two populations.
+
+    Returns
+    -------
+    array (2, 2, 2) of int
+        People by population (a school district, a sanatorium), result of Mantoux's test and of the tine test
+        (0 negative, 1 positive).
+
+    Examples
+    --------
+    >>> tuberculin()[0].tolist(), tuberculin().sum(axis=(1, 2)).tolist()
+    ([[528, 9], [4, 14]], [555, 1322])
+    """
+    return np.array(TUBERCULIN_COUNTS)
+
+
+def stackloss() -> Floats:
+    """A plant that oxidises ammonia to nitric acid, on 21 days.
+
+    Returns
+    -------
+    array (21, 4)
+        Air flow, temperature of the cooling water, concentration of acid, and the loss of ammonia through the stack.
+
+    Examples
+    --------
+    >>> stackloss()[0].tolist()
+    [80.0, 27.0, 89.0, 42.0]
+    """
+    return _numbers(_read("stackloss.csv"), ["air_flow", "water_temp", "acid_conc", "stack_loss"])
 
 
 def provenance() -> str:

@@ -46,6 +46,10 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
     def _report(self, X: Any, best: Fit[Any]) -> None:
         """Store the outcome, once everything has succeeded: nothing half-fitted is left behind."""
         validate_data(self, X, reset=True, skip_check_array=True)
+        self._outcome(best)
+
+    def _outcome(self, best: Fit[Any]) -> None:
+        """What is known of every fit, whatever it was fitted to."""
         self.log_likelihood_ = best.log_likelihood
         self.trace_ = best.trace
         self.n_iter_ = best.n_iter

@@ -20,13 +20,17 @@ from emlib.engine.latent import FloatArray
 from emlib.engine.markov import HiddenMarkov, MarkovParams, MarkovPrior
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior
 from emlib.engine.sequences import Sequences
+from emlib.models.annotators import AnnotatorParams, AnnotatorPrior, Annotators
 from emlib.models.gene_counting import GeneParams, GenotypeLikelihoods, PhenotypeCounts, PossibleGenotypes, read_scheme
 from emlib.models.haplotypes import HaplotypeModel, HaplotypeParams
 from emlib.models.linkage import Linkage, LinkageParams
+from emlib.models.missing import HoledNormal
 from emlib.models.motifs import Background, MotifModel, MotifParams, MotifPrior
 from emlib.models.motifs.averaged import AveragedParams, averaged
 from emlib.models.motifs.columns import KnownColumns
 from emlib.models.phasing import ClusterModel, ClusterParams, ClusterPrior
+from emlib.models.robust import RegressionParams, RegressionPrior, TRegression
+from emlib.models.tomography import Emission, EmissionParams
 from emlib.models.transcripts import EquivalenceClasses, TranscriptModel, TranscriptParams
 
 
@@ -53,6 +57,10 @@ class Case:
     paths: Callable[[Any, Any], tuple[FloatArray, FloatArray]] | None = None
     # where labels are many and not counted one by one: what each label of a row adds to `counts` instead
     told: Callable[[FloatArray], Any] | None = None
+    # where what is hidden is a number and no label: by integration over it, the log-likelihood, the highest log joint
+    # density, and what `counts` is expected to be
+    integrals: Callable[[Any, Any], tuple[float, float, FloatArray]] | None = None
+    cold: float = 1e-4  # a temperature at which tempered is hard
     ties: float = 0.0  # log of how many labels of a row may be equally good, whatever the parameters
     few: int = 0  # rows of the sum over all assignments, where the usual number has too many
 
@@ -646,3 +654,151 @@ CASES += [
     for case in CASES
     if case.name.startswith("motif, ")
 ]
+
+
+# ------------------------------------------------------------------ annotators: a label is the class of an item
+
+
+def _annotators(X: FloatArray, params: AnnotatorParams) -> FloatArray:
+    """Rating by rating."""
+    J, K, _ = params.confusion.shape
+    joint = np.log(params.prevalence[X[:, 1].astype(int)])
+    for i, row in enumerate(X):
+        for j, k, label in itertools.product(range(J), range(K), range(K)):
+            joint[i, k] += row[2 + K * j + label] * np.log(params.confusion[j, k, label])
+    return joint
+
+
+CASES.append(
+    Case(
+        "annotators, two groups",
+        Annotators(),
+        AnnotatorParams(
+            np.array([[0.61, 0.39], [0.27, 0.73]]),
+            np.array(
+                [
+                    [[0.81, 0.19], [0.3, 0.7]],
+                    [[0.77, 0.23], [0.16, 0.84]],
+                    [[0.7, 0.3], [0.22, 0.78]],
+                    [[0.83, 0.17], [0.18, 0.82]],
+                ]
+            ),
+        ),
+        AnnotatorPrior(2.0, 1.5),
+        _annotators,
+        lambda params, order: AnnotatorParams(params.prevalence[:, order], params.confusion[:, order]),
+        counts=lambda stats: stats.counts.sum(axis=0),
+    )
+)
+
+
+# ------------------------------------------------------------------ tomography: a row is an exposure, a label a pixel
+
+SYSTEM = np.array([[0.5, 0.1, 0.0], [0.2, 0.3, 0.1], [0.0, 0.4, 0.1], [0.1, 0.0, 0.5]])
+
+
+def _photons(X: FloatArray, params: EmissionParams) -> FloatArray:
+    """A row for each photon, those of a detector together."""
+    mean = SYSTEM @ params.image
+    with np.errstate(divide="ignore"):
+        joint = np.repeat(np.log(SYSTEM * params.image), X.sum(axis=0).astype(int), axis=0)
+    joint[0] += (dist.poisson(mean).logpmf(X) - X * np.log(mean)).sum()  # all but what each photon says
+    return joint
+
+
+CASES.append(
+    Case(
+        "tomography",
+        Emission.of(SYSTEM),
+        EmissionParams(np.array([0.4, 0.25, 0.35])),
+        f.GammaPrior(2.0, 1.5),
+        _photons,
+        permute=None,
+    )
+)
+
+
+# ------------------------------------------------------------------ hidden numbers: precisions of errors, holes in rows
+
+
+def _no_labels(X: FloatArray, params: Any) -> FloatArray:
+    raise NotImplementedError
+
+
+def _precisions(X: FloatArray, params: RegressionParams) -> tuple[float, float, FloatArray]:
+    """Row by row over a grid of log precisions."""
+    u = np.linspace(-60, 20, 400_001)
+    w, nu, totals = np.exp(u), params.dof, [0.0, 0.0, 0.0]
+    for row in X:
+        error = row[-1] - row[:-1] @ params.coef
+        normal = dist.norm.logpdf(error * np.sqrt(w), scale=np.sqrt(params.scale2)) + u / 2
+        log_joint = normal + dist.gamma.logpdf(w, nu / 2, scale=2 / nu) + u  # u is log w: its density has the factor w
+        density = np.exp(log_joint)
+        whole = density.sum()
+        totals[0] += np.log(whole * (u[1] - u[0]))
+        totals[1] += log_joint.max()
+        totals[2] += density @ w / whole
+    np.testing.assert_allclose(
+        totals[0],
+        dist.t.logpdf(X[:, -1], params.dof, X[:, :-1] @ params.coef, np.sqrt(params.scale2)).sum(),
+        rtol=1e-9,
+    )
+    return totals[0], totals[1], np.array(totals[2])
+
+
+def _holes(X: FloatArray, params: f.GaussianParams) -> tuple[float, float, FloatArray]:
+    """Rows of two columns, one of which may be missing: over a grid of what it may be."""
+    grid, mean = np.linspace(-30, 30, 60_001), params.means[0]
+    joint = dist.multivariate_normal(mean, params.covariances[0])
+    value, best, moments = 0.0, 0.0, np.zeros(6)
+    for row in X:
+        full = np.tile(row, (len(grid) if np.isnan(row).any() else 1, 1))
+        if len(full) > 1:
+            full[:, np.isnan(row)] = grid[:, None]
+        log_joint = joint.logpdf(full).reshape(-1)
+        density, (a, b) = np.exp(log_joint), (full - mean).T
+        whole = density.sum()
+        value += np.log(whole * (grid[1] - grid[0] if len(full) > 1 else 1.0))
+        best += log_joint.max()
+        moments += density @ np.column_stack([np.ones(len(a)), a, b, a * a, a * b, b * b]) / whole
+    return value, best, moments
+
+
+class Holed(Case):
+    """A case whose tables have NaN where something is missing."""
+
+    def table(self, data: FloatArray) -> FloatArray:
+        """Zeros for what is missing."""
+        return np.nan_to_num(data)
+
+
+CASES += [
+    Case(
+        name,
+        TRegression(dof=dof),
+        RegressionParams(np.array([1.0, -2.0, 0.5]), 0.7, 3.0),
+        RegressionPrior(2.0, 3.0, 1.5),
+        _no_labels,
+        permute=None,
+        more_is_hidden=True,
+        tolerance=0.3,
+        counts=lambda stats: stats.moments[0, 0],  # the column of ones: expected precisions
+        integrals=_precisions,
+        cold=1e-9,
+    )
+    for name, dof in [("t regression", None), ("t regression, dof known", 3.0)]
+]
+CASES.append(
+    Holed(
+        "holed normal",
+        HoledNormal(holes=0.4),
+        f.GaussianParams(np.array([[0.5, -1.0]]), np.array([[[1.0, 0.6], [0.6, 0.8]]])),
+        NIW,
+        _no_labels,
+        permute=None,
+        more_is_hidden=True,
+        counts=lambda stats: stats.totals[0],
+        integrals=_holes,
+        cold=1e-9,
+    )
+)

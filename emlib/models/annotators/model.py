@@ -1,0 +1,168 @@
+"""One hidden class an item, and annotators who each err in their own way.
+
+Item i is of class k with probability p_k; annotator j calls an item of class k by label l with probability pi_jkl, one
+rating independent of the others once the class is known (eq. 13.5). Where patients are items and tests are annotators,
+pi holds sensitivities and specificities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from ...engine.blocks import Rows
+from ...engine.coordinates import Named, Simplex
+from ...engine.em import Degenerate
+from ...engine.families.base import dirichlet
+from ...engine.latent import SOFT, FloatArray, Latent, assign
+
+IMPOSSIBLE = -1e300  # the logarithm of zero, such that none of it is none
+
+
+@dataclass(frozen=True)
+class AnnotatorParams:
+    """Class shares (G, K), one row for each group of items, and error rates (J, K, K): annotator, truth, label."""
+
+    prevalence: FloatArray
+    confusion: FloatArray
+
+    @property
+    def weights(self) -> FloatArray:
+        """Class shares (K,) of the first group."""
+        return np.asarray(self.prevalence[0])
+
+
+@dataclass(frozen=True)
+class AnnotatorStats:
+    """Expected items of each group and class (G, K), and ratings of each annotator, class and label (J, K, K)."""
+
+    counts: FloatArray
+    ratings: FloatArray
+
+    def __add__(self, other: AnnotatorStats) -> AnnotatorStats:
+        return AnnotatorStats(self.counts + other.counts, self.ratings + other.ratings)
+
+
+@dataclass(frozen=True)
+class AnnotatorPrior:
+    """Dirichlet priors (1 is flat) on class shares and every row of error rates: numbers, or arrays of their shapes."""
+
+    prevalence: float | FloatArray = 1.0
+    confusion: float | FloatArray = 1.0
+
+
+@dataclass(frozen=True)
+class Annotators:
+    """The model of Dawid and Skene; implements `engine.em.Model`.
+
+    Data are rows (n, 2 + J K): how many items are so, their group, and how often each annotator gave each label.
+
+    Examples
+    --------
+    Three readers, two classes; an item that two call 1 and one calls 0:
+
+    >>> item = np.array([[1.0, 0, 0, 1, 0, 1, 1, 0]])
+    >>> right = np.array([[0.8, 0.2], [0.1, 0.9]])
+    >>> stats, _ = Annotators().e_step(item, AnnotatorParams(np.array([[0.5, 0.5]]), np.stack([right] * 3)))
+    >>> stats.counts.round(3).tolist()
+    [[0.283, 0.717]]
+    """
+
+    def e_step(self, data: Any, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[AnnotatorStats, float]:
+        """Bayes' rule for every item (eq. 13.6), then expected counts; the log-likelihood (eq. 13.5)."""
+        X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
+        if latent.rng is not None:
+            X = np.repeat(X, X[:, 0].astype(int), axis=0)  # items that look alike may differ
+            X[:, 0] = 1.0
+        weight = X[:, 0]
+        r, values = self.posterior(X, params, latent)
+        if (values < 1e-3 * IMPOSSIBLE).any():
+            raise Degenerate(f"row {int(np.argmin(values))} is impossible under these error rates.")
+        return _counted(X, r * weight[:, None], params), float(weight @ values)
+
+    def posterior(self, X: FloatArray, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[FloatArray, FloatArray]:
+        """Class probabilities (n, K) of every row, and its log-likelihood (n,)."""
+        K = params.confusion.shape[1]
+        logs = [
+            np.where(p > 0, np.log(np.where(p > 0, p, 1.0)), IMPOSSIBLE) for p in (params.prevalence, params.confusion)
+        ]
+        if not all((p >= 0).all() and np.isfinite(p).all() for p in (params.prevalence, params.confusion)):
+            raise Degenerate("a probability is negative or not finite.")
+        with np.errstate(over="ignore"):
+            joint = X[:, 2:] @ logs[1].swapaxes(1, 2).reshape(-1, K) + logs[0][X[:, 1].astype(int)]
+        joint = np.ascontiguousarray(np.maximum(joint, IMPOSSIBLE)[:, :, None])
+        values = assign(joint, latent)
+        return joint[:, :, 0], values
+
+    def m_step(self, stats: AnnotatorStats, prior: AnnotatorPrior | None = None) -> AnnotatorParams:
+        """Shares of the expected counts (eq. 13.7)."""
+        p = prior or AnnotatorPrior()
+        return AnnotatorParams(_shares(stats.counts + p.prevalence - 1.0), _shares(stats.ratings + p.confusion - 1.0))
+
+    def draw(
+        self, stats: AnnotatorStats, prior: AnnotatorPrior, rng: np.random.Generator, current: Any = None
+    ) -> AnnotatorParams:
+        """Every row of probabilities from its Dirichlet posterior."""
+        return AnnotatorParams(
+            dirichlet(stats.counts + prior.prevalence, rng), dirichlet(stats.ratings + prior.confusion, rng)
+        )
+
+    def log_prior(self, params: AnnotatorParams, prior: AnnotatorPrior) -> float:
+        """Log density of the Dirichlet distributions, up to a constant."""
+        of_classes = xlogy(np.asarray(prior.prevalence) - 1.0, params.prevalence).sum()
+        return float(of_classes + xlogy(np.asarray(prior.confusion) - 1.0, params.confusion).sum())
+
+    def simulate(self, params: AnnotatorParams, n: int, rng: np.random.Generator) -> FloatArray:
+        """`n` items, of each group in turn, rated once by every annotator."""
+        J, K, _ = params.confusion.shape
+        group = np.arange(n) % len(params.prevalence)
+        truth = _pick(params.prevalence[group], rng)
+        said = _pick(params.confusion[:, truth].swapaxes(0, 1), rng)  # (n, J)
+        return np.column_stack([np.ones(n), group, np.eye(K)[said].reshape(n, J * K)])
+
+    def slopes(
+        self, stats: AnnotatorStats, params: AnnotatorParams, prior: AnnotatorPrior | None = None
+    ) -> AnnotatorParams:
+        """Slope of the expected complete-data log-likelihood, each number as if the others stood still."""
+        p = prior or AnnotatorPrior()
+        return AnnotatorParams(
+            (stats.counts + p.prevalence - 1.0) / params.prevalence,
+            (stats.ratings + p.confusion - 1.0) / params.confusion,
+        )
+
+    def coordinates(self, params: AnnotatorParams) -> Named:
+        """Log-ratios to the last class, and to the last label."""
+        return Named(AnnotatorParams, {n: Simplex(getattr(params, n)) for n in ("prevalence", "confusion")})
+
+    def complete_slopes(self, data: Any, params: AnnotatorParams) -> Iterator[list[tuple[float, AnnotatorParams]]]:
+        """For each item: its possible classes, with their probability and the slope that they would give."""
+        X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
+        for x, r in zip(X, self.posterior(X, params)[0], strict=True):
+            units = np.eye(len(r))[:, None]
+            kinds = [
+                (float(p), self.slopes(_counted(x[None], k, params), params)) for p, k in zip(r, units, strict=True)
+            ]
+            yield from [kinds] * int(x[0])
+
+
+def _counted(X: FloatArray, r: FloatArray, params: AnnotatorParams) -> AnnotatorStats:
+    """Statistics of rows whose items are of the classes in shares r (n, K)."""
+    counts, (J, K, _) = np.zeros(params.prevalence.shape), params.confusion.shape
+    np.add.at(counts, X[:, 1].astype(int), r)
+    return AnnotatorStats(counts, (r.T @ X[:, 2:]).reshape(K, J, K).swapaxes(0, 1))
+
+
+def _shares(counts: FloatArray) -> FloatArray:
+    """Rows that sum to one; equal ones where nothing was counted."""
+    counts = np.where(counts > 1e-200, counts, 0.0)
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, counts / np.where(total > 0, total, 1.0), 1.0 / counts.shape[-1])
+
+
+def _pick(p: FloatArray, rng: np.random.Generator) -> Any:
+    """One index along the last axis for every row of probabilities."""
+    return (rng.random(p.shape[:-1])[..., None] * p.sum(axis=-1, keepdims=True) >= p.cumsum(axis=-1)).sum(axis=-1)

@@ -1,0 +1,151 @@
+"""Regression that outliers cannot pull along: every error has a hidden precision.
+
+A t-distributed error is a normal one whose precision w was drawn from a gamma distribution (eq. 13.8). Were w seen, the
+fit would be weighted least squares; the E-step expects little of it for a row far from the plane (eq. 13.9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import digamma, gammaln
+
+from ...engine.blocks import Rows
+from ...engine.em import EPS, Degenerate
+from ...engine.families.base import LOG_2PI
+from ...engine.latent import SOFT, FloatArray, Latent
+
+DOFS = (0.05, 1e6)  # a t with 1e6 degrees of freedom is normal
+
+
+@dataclass(frozen=True)
+class RegressionParams:
+    """Coefficients (p,), squared scale of the errors, and their degrees of freedom."""
+
+    coef: FloatArray
+    scale2: float
+    dof: float
+
+
+@dataclass(frozen=True)
+class RegressionStats:
+    """Weighted moments (p + 1, p + 1) of columns and of residuals `about` coefficients; rows; the sum of log w - w."""
+
+    moments: FloatArray
+    about: FloatArray
+    rows: float
+    logs: float
+    noise: float = 0.0
+
+    def __add__(self, other: RegressionStats) -> RegressionStats:
+        rows, logs, noise = self.rows + other.rows, self.logs + other.logs, self.noise + other.noise
+        return RegressionStats(self.moments + other.moments, self.about, rows, logs, noise)
+
+
+@dataclass(frozen=True)
+class RegressionPrior:
+    """Coefficients N(0, scale2 / strength), squared scale inverse-gamma(shape, rate); degrees of freedom flat."""
+
+    strength: float = 0.0
+    shape: float = 0.0
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class TRegression:
+    """The model; implements `engine.em.Model`. Data are rows (n, p + 1): the columns, then the response.
+
+    What is hidden is the logarithm of the precision, so that its most probable value and its expectation agree.
+    Degrees of freedom that are known are `dof`; a squared scale below `floor` has collapsed on some rows.
+
+    Examples
+    --------
+    >>> from emlib.engine import em
+    >>> rows = np.array([[1.0, 0, 0.1], [1, 1, 0.9], [1, 2, 2.1], [1, 3, 2.9], [1, 4, 40.0]])
+    >>> fit = em.fit(TRegression(dof=2.0), rows, RegressionParams(np.zeros(2), 1.0, 2.0))
+    >>> fit.params.coef.round(2).tolist()
+    [0.07, 0.95]
+    """
+
+    dof: float | None = None
+    floor: float = 0.0
+
+    def e_step(self, data: Any, params: RegressionParams, latent: Latent = SOFT) -> tuple[RegressionStats, float]:
+        """Expected precision of every row (eq. 13.9), then weighted moments; the log-likelihood (eq. 13.8)."""
+        X = np.array(data.X if isinstance(data, Rows) else data, dtype=float)
+        nu, s2, t = params.dof, params.scale2, latent.temperature
+        if not (s2 > self.floor and nu > 0 and np.isfinite(nu) and np.isfinite(params.coef).all()):
+            raise Degenerate(f"the scale has collapsed ({s2:.3g} squared): the plane passes through some rows.")
+        X[:, -1] -= X[:, :-1] @ params.coef
+        a, b = 0.5 * (nu + 1.0), 0.5 * (nu + X[:, -1] ** 2 / s2)
+        constant = 0.5 * nu * np.log(0.5 * nu) - gammaln(0.5 * nu) - 0.5 * (LOG_2PI + np.log(s2))
+        if t == 0.0:
+            value, log_w = constant + a * np.log(a / b) - a, np.log(a / b)
+        else:
+            value, log_w = constant + t * gammaln(a / t) - a * np.log(b / t), digamma(a / t) - np.log(b / t)
+        w = a / b
+        if latent.rng is not None:
+            w = np.maximum(latent.rng.gamma(a / t, t / b), 1e-300)
+            log_w = np.log(w)
+        noise = 4 * EPS * float((0.5 * nu * abs(np.log(0.5 * nu)) + gammaln(0.5 * nu) + np.abs(value - constant)).sum())
+        return RegressionStats((X.T * w) @ X, params.coef, float(len(X)), float((log_w - w).sum()), noise), float(
+            value.sum()
+        )
+
+    def m_step(self, stats: RegressionStats, prior: RegressionPrior | None = None) -> RegressionParams:
+        """Weighted least squares (eq. 13.10), and the degrees of freedom that fit the precisions (eq. 13.11)."""
+        p = prior or RegressionPrior(shape=-1.0 - 0.5 * len(stats.about))
+        _, coef, squares = _plane(stats, p.strength)
+        freedom = stats.rows + len(coef) + 2.0 * (p.shape + 1.0)
+        return RegressionParams(coef, float((squares + 2.0 * p.rate) / freedom), self._dof(stats))
+
+    def _dof(self, stats: RegressionStats) -> float:
+        if self.dof is not None:
+            return self.dof
+        low, high = (_slope(nu, stats) for nu in DOFS)
+        if low <= 0 or high >= 0:
+            return DOFS[0] if low <= 0 else DOFS[1]
+        return float(np.exp(brentq(lambda u: _slope(np.exp(u), stats), *np.log(DOFS), xtol=1e-14)))
+
+    def draw(
+        self, stats: RegressionStats, prior: RegressionPrior, rng: np.random.Generator, current: Any = None
+    ) -> RegressionParams:
+        """Scale, then coefficients, from their posterior; degrees of freedom from theirs, on a fine grid."""
+        A, coef, squares = _plane(stats, prior.strength)
+        s2 = (prior.rate + 0.5 * squares) / rng.standard_gamma(prior.shape + 0.5 * stats.rows)
+        coef = coef + np.sqrt(s2) * np.linalg.solve(np.linalg.cholesky(A).T, rng.standard_normal(len(coef)))
+        if self.dof is not None:
+            return RegressionParams(coef, float(s2), self.dof)
+        steps = np.linspace(-40, 40, 4001) / np.sqrt(max(stats.rows, 1.0))  # about so many deviations of log dof
+        grid = np.exp(np.clip(np.log(self._dof(stats)) + steps, *np.log(DOFS)))
+        log_density = stats.rows * (0.5 * grid * np.log(0.5 * grid) - gammaln(0.5 * grid)) + 0.5 * grid * stats.logs
+        density = np.exp(log_density - log_density.max()) * np.gradient(grid)
+        return RegressionParams(coef, float(s2), float(rng.choice(grid, p=density / density.sum())))
+
+    def log_prior(self, params: RegressionParams, prior: RegressionPrior) -> float:
+        """Log prior density, up to a constant."""
+        power = prior.shape + 1.0 + 0.5 * len(params.coef)
+        squares = prior.rate + 0.5 * prior.strength * float(params.coef @ params.coef)
+        return float(-power * np.log(params.scale2) - squares / params.scale2)
+
+    def simulate(self, params: RegressionParams, n: int, rng: np.random.Generator) -> FloatArray:
+        """`n` rows: a column of ones, normal columns, and the response."""
+        X = np.column_stack([np.ones(n), rng.standard_normal((n, len(params.coef) - 1))])
+        return np.column_stack([X, X @ params.coef + np.sqrt(params.scale2) * rng.standard_t(params.dof, size=n)])
+
+
+def _slope(nu: Any, stats: RegressionStats) -> float:
+    """Twice the derivative in the degrees of freedom, for one row on average."""
+    return float(np.log(0.5 * nu) + 1.0 - digamma(0.5 * nu) + stats.logs / stats.rows)
+
+
+def _plane(stats: RegressionStats, strength: float) -> tuple[FloatArray, FloatArray, float]:
+    """Weighted least squares with a ridge: its matrix, coefficients, and the sum of squares left."""
+    A = stats.moments[:-1, :-1] + strength * np.eye(len(stats.about))
+    step = np.linalg.solve(A, stats.moments[:-1, -1] - strength * stats.about)
+    coef = stats.about + step
+    left = stats.moments[-1, -1] + strength * (stats.about @ stats.about) - step @ A @ step
+    return A, coef, float(max(left, 0.0))

@@ -1,0 +1,117 @@
+"""Regression with t errors: published fits, limits, outliers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import t as student
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
+
+from emlib import RobustRegression, data
+
+
+@pytest.fixture(scope="module")
+def plant():
+    days = data.stackloss()
+    return days[:, :3], days[:, 3]
+
+
+def negative_log_likelihood(u, X, y):
+    middle, width = X.mean(axis=0), X.std(axis=0)
+    return -student.logpdf(y, np.exp(u[-1]), u[0] + (X - middle) / width @ u[1:-2], np.exp(u[-2])).sum()
+
+
+def test_stackloss(plant):
+    """Lange, Little and Taylor (1989): 1.1 degrees of freedom and coefficients .85, .49, -.07; intercept -38.5."""
+    fit = RobustRegression(tol=1e-9).fit(*plant)
+    assert fit.dof_ == pytest.approx(1.1, abs=0.05)
+    np.testing.assert_allclose(fit.coef_, [0.85, 0.49, -0.07], atol=0.005)
+    assert fit.intercept_ == pytest.approx(-38.5, abs=0.05)
+    assert sorted(np.argsort(fit.weights_)[:4].tolist()) == [0, 2, 3, 20]  # the four that everybody finds
+
+
+def test_against_direct_maximisation(plant):
+    X, y = plant
+    fit = RobustRegression(tol=1e-11).fit(X, y)
+    found = minimize(
+        negative_log_likelihood, [y.mean(), 7.0, 2.0, 0.0, 0.0, 0.0], args=(X, y), method="Nelder-Mead",
+        options={"maxiter": 40_000, "maxfev": 40_000, "xatol": 1e-9, "fatol": 1e-12},
+    )  # fmt: skip
+    assert fit.log_likelihood_ == pytest.approx(-found.fun, abs=1e-6)
+    np.testing.assert_allclose(fit.coef_, found.x[1:4] / X.std(axis=0), atol=1e-4)
+    assert fit.dof_ == pytest.approx(np.exp(found.x[-1]), rel=1e-3)
+    assert fit.scale_ == pytest.approx(np.exp(found.x[-2]), rel=1e-3)
+
+
+def test_many_degrees_of_freedom_are_least_squares(plant):
+    fit, plain = RobustRegression(dof=1e6).fit(*plant), LinearRegression().fit(*plant)
+    np.testing.assert_allclose(fit.coef_, plain.coef_, atol=1e-4)
+    np.testing.assert_allclose(fit.weights_, 1.0, atol=1e-4)
+    np.testing.assert_allclose(fit.predict(plant[0]), plain.predict(plant[0]), atol=1e-2)
+
+
+def test_one_error_of_writing_does_not_move_it():
+    """Least squares follows an outlier as far as it goes."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    y = X @ [1.0, -2.0] + 0.3 * rng.standard_t(4, size=60)
+    wrong = y.copy()
+    wrong[7] += 1e4
+    clean, fit = RobustRegression(dof=4).fit(X, y), RobustRegression(dof=4).fit(X, wrong)
+    assert np.abs(fit.coef_ - clean.coef_).max() < 0.1
+    assert np.abs(LinearRegression().fit(X, wrong).coef_ - [1.0, -2.0]).max() > 10
+    assert fit.weights_[7] < 1e-6
+
+
+def test_normal_errors_have_many_degrees_of_freedom():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((500, 1))
+    y = X[:, 0] + rng.uniform(-1, 1, size=500)  # lighter tails than a normal's
+    fit = RobustRegression(accelerate="squarem").fit(X, y)
+    assert fit.dof_ > 50
+    np.testing.assert_allclose(fit.coef_, LinearRegression().fit(X, y).coef_, atol=1e-3)
+
+
+def test_units_and_offsets_change_nothing(plant):
+    X, y = plant
+    fit, moved = RobustRegression().fit(X, y), RobustRegression().fit(1e5 + 1e-3 * X, 7 + 100 * y)
+    np.testing.assert_allclose(moved.coef_, 1e5 * fit.coef_, rtol=1e-4)
+    assert moved.scale_ == pytest.approx(100 * fit.scale_, rel=1e-6)
+    assert moved.log_likelihood_ == pytest.approx(fit.log_likelihood_ - 21 * np.log(100), abs=1e-6)
+
+
+def test_a_plane_through_most_rows_has_no_scale():
+    """The spike of chapter 6 again: the likelihood grows without bound."""
+    x = np.arange(12.0)[:, None]
+    y = 2.0 * x[:, 0]
+    y[[3, 6, 8]] += [2.0, -3.0, 1.0]
+    with pytest.warns(UserWarning, match="the scale has collapsed"):
+        assert RobustRegression(dof=0.3).fit(x, y).stop_reason_ == "degenerate"
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "options", "sentence"),
+    [
+        (np.eye(6), np.ones(5), {}, r"y has the shape \(5,\); one finite number for each of 6 rows"),
+        (np.arange(6.0)[:, None], [1, 2, 3, 4, 5, np.nan], {}, "one finite number"),
+        (np.ones((6, 1)), np.arange(6.0), {}, "column 0 of X is constant"),
+        (np.outer(np.arange(8.0), [1, 2]), np.arange(8.0) ** 2, {}, "8 rows and 2 columns of rank 1"),
+        (np.arange(3.0)[:, None], [1.0, 5.0, 2.0], {}, "4 rows at least"),
+        (np.arange(6.0)[:, None], 2 * np.arange(6.0), {}, "y lies on a plane exactly"),
+        (np.arange(6.0)[:, None], np.arange(6.0) ** 2, {"dof": 0}, "dof is 0; it must be above 0"),
+    ],
+)
+def test_bad_input_gets_a_sentence(X, y, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        RobustRegression(**options).fit(X, y)
+
+
+def test_manners_of_scikit_learn(plant):
+    fit = RobustRegression(dof=2.5).fit(*plant)
+    again = clone(fit)
+    assert again.get_params()["dof"] == 2.5 == again.fit(*plant).dof_
+    assert again.log_likelihood_ == fit.log_likelihood_ == fit.trace_[-1]
+    assert 0.8 < fit.score(*plant) < 0.95
+    assert (np.diff(fit.trace_) > -1e-9).all()
