@@ -169,6 +169,7 @@ def test_records_that_cannot_be_phased_are_copied_and_named(quick, tmp_path, cap
         (lambda text: changed(text, 5, POS="1"), "record 6 (22:1) lies before the one above"),
         (lambda text: [*changed(text, 5, CHROM="X")], "to 22 after X; sort the file first"),
         (lambda text: text[:1], "holds no records"),
+        (lambda text: changed(text, 5, GT="0/5:9"), "gives sample 1 the allele 5"),
         (lambda text: [HEAD.rstrip(), *text[1:]], "is no VCF or BCF file"),
         (lambda text: ["\t".join(line.split("\t")[:10]) for line in text], "has 1 sample(s)"),
         (lambda text: ["no", "vcf"], "is no VCF or BCF file"),
