@@ -163,6 +163,19 @@ def test_records_that_cannot_be_phased_are_copied_and_named(quick, tmp_path, cap
     assert new[4][9].startswith("./1:9")
 
 
+def test_a_lone_dot_is_no_genotype_of_two_alleles(quick, tmp_path, capsys):
+    """`read_variants` takes it as missing; here it has to be written back as it came."""
+    source = write(tmp_path / "in.vcf", changed(lines(8)[0], 3, GT=".:9"))
+    assert run(source, "-o", tmp_path / "out.vcf") == 0
+    assert "record 4 (22:" in (said := capsys.readouterr().err)
+    assert "has haploid or polyploid genotypes; copied as it is." in said
+    old, new = (
+        [line for line in (tmp_path / name).read_text().splitlines() if line[0] != "#"]
+        for name in ("in.vcf", "out.vcf")
+    )
+    assert new[3] == old[3]
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
