@@ -163,12 +163,26 @@ def test_records_that_cannot_be_phased_are_copied_and_named(quick, tmp_path, cap
     assert new[4][9].startswith("./1:9")
 
 
+def test_a_lone_dot_is_no_genotype_of_two_alleles(quick, tmp_path, capsys):
+    """`read_variants` takes it as missing; here it has to be written back as it came."""
+    source = write(tmp_path / "in.vcf", changed(lines(8)[0], 3, GT=".:9"))
+    assert run(source, "-o", tmp_path / "out.vcf") == 0
+    assert "record 4 (22:" in (said := capsys.readouterr().err)
+    assert "has haploid or polyploid genotypes; copied as it is." in said
+    old, new = (
+        [line for line in (tmp_path / name).read_text().splitlines() if line[0] != "#"]
+        for name in ("in.vcf", "out.vcf")
+    )
+    assert new[3] == old[3]
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
         (lambda text: changed(text, 5, POS="1"), "record 6 (22:1) lies before the one above"),
         (lambda text: [*changed(text, 5, CHROM="X")], "to 22 after X; sort the file first"),
         (lambda text: text[:1], "holds no records"),
+        (lambda text: changed(text, 5, GT="0/5:9"), "gives sample 1 the allele 5"),
         (lambda text: [HEAD.rstrip(), *text[1:]], "is no VCF or BCF file"),
         (lambda text: ["\t".join(line.split("\t")[:10]) for line in text], "has 1 sample(s)"),
         (lambda text: ["no", "vcf"], "is no VCF or BCF file"),

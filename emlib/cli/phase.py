@@ -34,7 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read, phase, write."""
     from ..models.phasing import Phaser
-    from ..models.phasing.vcf import Region, mode_of, read_vcf, write_phased
+    from ..models.phasing.vcf import mode_of, read_vcf, write_phased
+    from ..models.variants import Region
 
     source, output = options.genotypes, options.output
     mode_of(output)
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     phaser = Phaser(chains=options.chains, random_state=options.seed)
     try:
         contents = read_vcf(source, [Region.parse(text) for text in options.regions])
-        _check(options, len(contents.samples), len(contents.inside), len(contents.chromosomes))
+        _check(options, len(contents.samples), contents.records, len(contents.chromosomes))
         for why, (first, times) in contents.left.items():
             more = f" and {times - 1} more" if times > 1 else ""
             _say(f"{source}: {first} {why}; copied as it is{more}.")

@@ -7,12 +7,14 @@ nothing is dropped in silence.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,10 @@ from .checks import in_short
 MISSING, ABSENT = -1, -2  # htslib's: an allele that is not known, and one that is not there (fewer than others have)
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")  # the empty last block
 ODD = ("refuse", "skip", "keep")
+NO_GENOTYPES = "has no genotypes (GT)"
+MANY_ALLELES = "has more than two alleles"
+OTHER_PLOIDY = "has haploid or polyploid genotypes"
+SAME_PLACE = "lies where the record above does"
 
 
 @dataclass(frozen=True)
@@ -80,26 +86,43 @@ class Variants:
 
 
 @dataclass(frozen=True)
-class _Region:
+class Region:
+    """A stretch of a chromosome, both ends included, counted from 1."""
+
     chromosome: str
     first: int = 1
     last: int = 2**60
 
     @classmethod
-    def of(cls, text: Any) -> _Region:
-        """``22``, ``22:1000-2000``, ``22:1000-`` or ``22:1000``, commas allowed."""
-        found = re.fullmatch(r"([^:\s]+)(?::([\d,]+)(-([\d,]*))?)?", text) if isinstance(text, str) else None
-        if found is None:
-            raise ValueError(f"region is {in_short(text)}; it must look like '22' or '22:16000000-17000000'.")
-        first, last = (int(part.replace(",", "")) if part else None for part in (found[2], found[4]))
-        if first is None:
-            return cls(found[1])
-        region = cls(found[1], first, (last or 2**60) if found[3] else first)
+    def parse(cls, text: Any) -> Region:
+        """``22``, ``22:16000000`` (from there on) or ``22:16,000,000-17,000,000``.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
+
+        Examples
+        --------
+        >>> Region.parse("chr22:1,000-2000")
+        Region(chromosome='chr22', first=1000, last=2000)
+        """
+        found = re.fullmatch(r"(\S+?)(?::([\d,]*\d)(?:-([\d,]*))?)?", text) if isinstance(text, str) else None
+        if found is None or (found[2] is None and ":" in text):
+            raise ValueError(
+                f"{in_short(text)} is no region; it must look like '22', '22:16000000' (from there on) "
+                "or '22:16000000-17000000'."
+            )
+        first, last = (int(part.replace(",", "") or 0) if part else None for part in (found[2], found[3]))
+        region = cls(found[1], 1 if first is None else first, cls.last if last is None else last)
         if not 1 <= region.first <= region.last:
-            raise ValueError(f"region is {text!r}; positions count from 1, and the first must not be above the last.")
+            raise ValueError(
+                f"{text!r} is no region: positions count from 1, and the first must not be above the last."
+            )
         return region
 
     def holds(self, chromosome: str, position: int) -> bool:
+        """Whether a position lies in it."""
         return chromosome == self.chromosome and self.first <= position <= self.last
 
 
@@ -117,8 +140,8 @@ def read_variants(
     path : path
         ``.vcf``, ``.vcf.gz`` (bgzip or gzip) or ``.bcf``.
     region : str, optional
-        ``"22"`` or ``"22:16000000-17000000"``, both ends included; records that begin in it. With an index beside the
-        file (``.tbi``, ``.csi``) only that part is read.
+        ``"22"``, ``"22:16000000"`` (from there on) or ``"22:16000000-17000000"``, both ends included;
+        records that begin in it. With an index beside the file (``.tbi``, ``.csi``) only that part is read.
     samples : list of str, optional
         Some of the people, in the order in which they are wanted.
     odd : {"refuse", "skip", "keep"}
@@ -155,30 +178,26 @@ def read_variants(
     """
     if odd not in ODD:
         raise ValueError(f"odd is {in_short(odd)}; it must be one of {', '.join(map(repr, ODD))}.")
-    where = None if region is None else _Region.of(region)
-    path = Path(path)
-    with _opened(path) as file:
-        chosen, names = _chosen(list(file.samples), samples, path)
-        rows: list[tuple[Any, ...]] = []
-        skipped, order = [], _Order(path)
-        for number, record in _records(file, path, where, region):
-            place = f"{path}: record {number} ({record.CHROM}:{record.POS})"
-            order.follow(record, place)
-            if where is not None and not where.holds(record.CHROM, record.POS):
-                continue
-            table, phased = _genotypes(record, place)
-            strange, hopeless = _strange(record, table[chosen], order.repeated)
-            if strange and (odd == "refuse" or (odd == "keep" and hopeless)):
-                raise ValueError(f"{place} {strange}; {_advice(hopeless)}")
+    regions = [] if region is None else [Region.parse(region)]
+    rows: list[tuple[Any, ...]] = []
+    skipped: list[str] = []
+    with Source(path, regions, indexed=True) as source:
+        chosen, names = _chosen(source.samples, samples, source.path)
+        for record in source:
+            table, phased = record.genotypes()
+            strange = _strange(record, table[chosen])
+            if strange and (odd == "refuse" or (odd == "keep" and strange.hopeless)):
+                raise ValueError(f"{source.path}: {record} {strange}; {_advice(strange.hopeless)}")
             if strange and odd == "skip":
-                skipped.append(f"record {number} ({record.CHROM}:{record.POS}) {strange}.")
+                skipped.append(f"{record} {strange}.")
                 continue
-            letters = (str(record.REF), *map(str, record.ALT))
-            described = (record.CHROM, int(record.POS), record.ID or ".", letters, number)
+            variant = record.variant
+            letters = (str(variant.REF), *map(str, variant.ALT))
+            described = (variant.CHROM, int(variant.POS), variant.ID or ".", letters, record.number)
             rows.append((_two(table[chosen]), phased[chosen], *described))
     if not rows:
         inside = f" in {region}" if region else ""
-        raise ValueError(f"{path} has no record{inside} to read ({len(skipped)} were skipped).")
+        raise ValueError(f"{source.path} has no record{inside} to read ({len(skipped)} were skipped).")
     alleles, marks, chromosomes, positions, ids, _, records = zip(*rows, strict=True)
     return Variants(
         alleles=np.stack(alleles, axis=1),
@@ -193,47 +212,155 @@ def read_variants(
     )
 
 
-class _opened:
-    """The file, closed in the end; what htslib would only print is said in a sentence."""
+class Source:
+    """A VCF or BCF file, open: its records one by one, and a sentence for whatever cannot be read.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Parameters
+    ----------
+    path : path
+    regions : list of Region
+        Records that begin in one of these; all if there is none.
+    indexed : bool
+        Whether an index beside the file may lead to a single region. Records are then counted from the first that the
+        index led to, and the rest of the file is not looked at.
 
-    def __enter__(self) -> Any:
-        path = self.path
-        if not path.is_file():
-            raise ValueError(f"there is no file {str(path)!r}; genotypes are read from a VCF or BCF file.")
+    Attributes
+    ----------
+    samples : list of str
+    file : cyvcf2.VCF
+        What htslib opened.
+
+    Raises
+    ------
+    ImportError
+        If cyvcf2 is not installed.
+    ValueError
+        On opening, for a file that is missing, cut off or of another format. On reading, for records that cannot be
+        read or are not sorted, and for a file without any.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], regions: Sequence[Region] = (), *, indexed: bool = False) -> None:
+        self.path, self.regions = Path(path), tuple(regions)
+        beside = any(Path(f"{path}{ending}").is_file() for ending in (".tbi", ".csi"))
+        self.indexed = indexed and beside and len(regions) == 1 and ":" not in regions[0].chromosome
+
+    def __enter__(self) -> Source:
         try:
             import cyvcf2
-        except ModuleNotFoundError:
-            raise ImportError(
-                'reading VCF files needs cyvcf2, which is not installed: pip install "emlib[genomics]"'
-            ) from None
-        _check_end(path)
+        except ImportError:
+            raise ImportError("reading VCF needs cyvcf2; install it with: pip install 'emlib[genomics]'") from None
+        _check_whole(self.path, throughout=not self.indexed)
         try:
-            self.file = cyvcf2.VCF(str(path))
+            self.file = cyvcf2.VCF(str(self.path))
         except Exception as problem:
-            raise ValueError(f"{path} cannot be read as VCF or BCF: {problem}.") from None
-        return self.file
+            raise ValueError(f"{self.path} is no VCF or BCF file ({problem}).") from None
+        self.samples = list(self.file.samples)
+        return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.file.close()
 
+    def __iter__(self) -> Iterator[Record]:
+        order, last, number = _Order(self.path), "the header", 0
+        source = iter(self.file)
+        if self.indexed:
+            (where,) = self.regions
+            end = "" if where.last == Region.last else where.last
+            source = iter(self.file(f"{where.chromosome}:{where.first}-{end}"))
+        while True:
+            try:
+                variant = next(source)
+            except StopIteration:
+                break
+            except Exception as problem:
+                raise ValueError(
+                    f"{self.path} cannot be read after {last}: that line is no VCF, or the file is damaged ({problem})."
+                ) from None
+            number += 1
+            record = Record(self.path, number, variant, repeated=order.follow(number, variant))
+            last = str(record)
+            if not self.regions or any(region.holds(variant.CHROM, variant.POS) for region in self.regions):
+                yield record
+        if not number and not self.indexed:
+            raise ValueError(f"{self.path} holds no records.")
 
-def _check_end(path: Path) -> None:
-    """A file that was cut off: bgzip ends in an empty block, text in a line end."""
-    with path.open("rb") as file:
-        head = file.read(18)
-        file.seek(0, os.SEEK_END)
-        size = file.tell()
-        file.seek(max(0, size - len(BGZF_END)))
-        tail = file.read()
-    if size == 0:
+
+@dataclass(frozen=True)
+class Record:
+    """A record as htslib gives it, its number from 1, and whether it lies where the one before does."""
+
+    path: Path
+    number: int
+    variant: Any
+    repeated: bool
+
+    def __str__(self) -> str:
+        return f"record {self.number} ({self.variant.CHROM}:{self.variant.POS})"
+
+    @property
+    def has_genotypes(self) -> bool:
+        """Whether its FORMAT has GT."""
+        return "GT" in (self.variant.FORMAT or ())
+
+    def genotypes(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """Alleles of all people (n, ploidy), -1 missing and -2 absent, and whether they are phased (n,).
+
+        Raises
+        ------
+        ValueError
+            If there are none, or one names an allele that the record has not.
+        """
+        if not self.has_genotypes:
+            raise ValueError(f"{self.path}: {self} {NO_GENOTYPES}.")
+        table = self.variant.genotype.array()
+        alleles, phased = np.asarray(table[:, :-1], dtype=np.int16), np.asarray(table[:, -1], dtype=bool)
+        top = len(self.variant.ALT)
+        if alleles.max(initial=0) > top:
+            person = int(np.argmax((alleles > top).any(axis=1)))
+            raise ValueError(
+                f"{self.path}: {self} gives sample {person + 1} the allele {alleles.max()}, "
+                f"but has {top} alternate allele(s) only."
+            )
+        return alleles, phased
+
+
+def _check_whole(path: Path, *, throughout: bool) -> None:
+    """Refuse a file that is not there or ends too early, as after a broken transfer.
+
+    Text ends in a line end, and bgzip in an empty block. What lies before is decompressed `throughout` only if it is
+    going to be read anyway: plain gzip has no end marker, and a line may be cut off before it was compressed.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file {str(path)!r}; genotypes are read from a VCF or BCF file.")
+    cut = f"{path} is cut off: "
+    with path.open("rb") as raw:
+        head = raw.read(18)
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(size - len(BGZF_END), 0))
+        tail = raw.read()
+    if not size:
         raise ValueError(f"{path} is empty; a VCF or BCF file is expected.")
-    if head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC" and tail != BGZF_END:
-        raise ValueError(f"{path} is truncated: it lacks the block in which a bgzip file ends.")
-    if head[:1] == b"#" and tail[-1:] != b"\n":
-        raise ValueError(f"{path} is truncated: its last line has no end.")
+    first, last = head, tail
+    if head[:2] == b"\x1f\x8b":
+        try:
+            first, last = _ends_inside(path) if throughout else (b"", b"")
+        except EOFError:
+            raise ValueError(f"{cut}it ends in the middle of a compressed block.") from None
+        except (zlib.error, gzip.BadGzipFile) as problem:
+            raise ValueError(f"{path} is cut off or damaged: it cannot be decompressed ({problem}).") from None
+        if head[3] & 4 and head[12:14] == b"BC" and tail != BGZF_END:
+            raise ValueError(f"{cut}its last block (the end marker of BGZF) is missing.")
+    if last and not first.startswith(b"BCF") and not last.endswith(b"\n"):
+        raise ValueError(f"{cut}it ends in the middle of a line.")
+
+
+def _ends_inside(path: Path) -> tuple[bytes, bytes]:
+    """The first bytes of what is compressed, and the last."""
+    with gzip.open(path) as text:
+        first = last = text.read(2**22)
+        while piece := text.read(2**22):
+            last = piece
+    return first[:3], last[-1:]
 
 
 def _chosen(known: list[str], wanted: Sequence[str] | None, path: Path) -> tuple[NDArray[np.intp], list[str]]:
@@ -248,81 +375,69 @@ def _chosen(known: list[str], wanted: Sequence[str] | None, path: Path) -> tuple
     return np.array([known.index(name) for name in names]), names
 
 
-def _records(file: Any, path: Path, where: _Region | None, region: str | None) -> Iterator[tuple[int, Any]]:
-    """Records with their numbers, from 1; in a region read by an index they are counted from its beginning."""
-    indexed = where is not None and any(Path(str(path) + end).is_file() for end in (".tbi", ".csi"))
-    last = "the header"
-    source = iter(file)
-    if indexed and where is not None:
-        source = iter(
-            file(where.chromosome if where.last == 2**60 else f"{where.chromosome}:{where.first}-{where.last}")
-        )
-    number = 0
-    while True:
-        try:
-            record = next(source)
-        except StopIteration:
-            return
-        except Exception as problem:
-            raise ValueError(
-                f"{path} cannot be read after {last}: the file is truncated, or that line is no VCF ({problem})."
-            ) from None
-        number += 1
-        last = f"record {number} ({record.CHROM}:{record.POS})"
-        yield number, record
-
-
 class _Order:
     """Chromosomes in one piece each, positions that do not fall."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.done, self.chromosome, self.position = path, set[str](), "", 0
-        self.repeated = False
+        self.path, self.begun, self.chromosome, self.position = path, set[str](), "", 0
 
-    def follow(self, record: Any, place: str) -> None:
-        chromosome, position = record.CHROM, record.POS
+    def follow(self, number: int, variant: Any) -> bool:
+        """Whether the record has the position of the one before."""
+        chromosome, position = variant.CHROM, int(variant.POS)
+        place = f"{self.path}: record {number} ({chromosome}:{position})"
         if chromosome != self.chromosome:
-            if chromosome in self.done:
-                raise ValueError(f"{place} comes after another chromosome has begun; sort the file first.")
-            self.done.add(chromosome)
-            self.chromosome, self.position = chromosome, 0
+            if chromosome in self.begun:
+                raise ValueError(f"{place} returns to {chromosome} after {self.chromosome}; sort the file first.")
+            self.begun.add(chromosome)
+            self.chromosome, self.position = chromosome, -1
         if position < self.position:
-            raise ValueError(f"{place} comes after position {self.position}; sort the file by position first.")
-        self.repeated = position == self.position
-        self.position = position
+            raise ValueError(f"{place} lies before the one above, at {self.position}; sort the file first.")
+        repeated, self.position = position == self.position, position
+        return repeated
 
 
-def _genotypes(record: Any, place: str) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """Alleles of all people (n, ploidy) and whether they are phased."""
-    try:
-        table = record.genotype.array()
-    except Exception:
-        raise ValueError(f"{place} has no genotypes: its FORMAT lacks GT.") from None
-    alleles, phased = np.asarray(table[:, :-1], dtype=np.int16), np.asarray(table[:, -1], dtype=bool)
-    top = len(record.ALT)
-    if alleles.max(initial=0) > top:
-        person = int(np.argmax((alleles > top).any(axis=1)))
-        raise ValueError(
-            f"{place} gives sample {person + 1} the allele {alleles.max()}, but has {top} alternate allele(s) only."
-        )
-    return alleles, phased
+class Oddity(NamedTuple):
+    """What is odd about a record: in words that records share, what is so in this one, and if it cannot be kept."""
+
+    words: str
+    detail: str = ""
+    hopeless: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.words}{self.detail and f' ({self.detail})'}"
 
 
-def _strange(record: Any, table: NDArray[np.int16], repeated: bool) -> tuple[str, bool]:
-    """What is odd about a record, "" if nothing; and whether it cannot be kept."""
-    there, known = (table != ABSENT).sum(axis=1), (table >= 0).sum(axis=1)
-    lone = (there == 1) & (known == 1)
-    if lone.any():
-        return f"has a genotype of one allele (sample {int(np.argmax(lone)) + 1} of those read)", True
-    if (there > 2).any():
-        person = int(np.argmax(there > 2))
-        return f"has a genotype of {there[person]} alleles (sample {person + 1} of those read)", True
-    if len(record.ALT) > 1:
-        return f"has {len(record.ALT)} alternate alleles", False
-    half = (known == 1) & (there == 2)
+def odd_alleles(record: Record, alleles: NDArray[np.int16]) -> Oddity | None:
+    """What keeps a record from being two alleles in everybody, out of two; a lone "." is not held against it.
+
+    Parameters
+    ----------
+    record : Record
+    alleles : array (n, ploidy)
+        Of the people who matter.
+    """
+    there = (alleles != ABSENT).sum(axis=1)
+    other = (there > 2) | ((there == 1) & (alleles >= 0).any(axis=1))
+    if other.any():
+        person = int(np.argmax(other))
+        return Oddity(OTHER_PLOIDY, f"sample {person + 1} of those read has {there[person]} allele(s)", True)
+    if len(record.variant.ALT) > 1:
+        return Oddity(MANY_ALLELES, f"{len(record.variant.ALT)} alternate ones")
+    return None
+
+
+def half_called(alleles: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Which people have a genotype (n, ploidy) of two alleles of which one is known."""
+    return np.asarray(((alleles >= 0).sum(axis=1) == 1) & ((alleles != ABSENT).sum(axis=1) == 2))
+
+
+def _strange(record: Record, alleles: NDArray[np.int16]) -> Oddity | None:
+    if found := odd_alleles(record, alleles):
+        return found
+    half = half_called(alleles)
     if half.any():
-        return f"has a genotype of which one allele is known (sample {int(np.argmax(half)) + 1} of those read)", False
-    return ("has the position of the record before", False) if repeated else ("", False)
+        return Oddity("has half-called genotypes", f"sample {int(np.argmax(half)) + 1} of those read")
+    return Oddity(SAME_PLACE) if record.repeated else None
 
 
 def _advice(hopeless: bool) -> str:

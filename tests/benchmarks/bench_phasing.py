@@ -6,7 +6,8 @@
 Real: the 60 founders of HapMap's trios in either population, whose truth is what they passed on to their children (the
 trios are inferred). Simulated (needs msprime): coalescents with recombination, sites with a frequency of 5 % or more.
 Switch errors are shares of neighbouring heterozygotes of known phase. That no genotype was changed is checked first.
-CPU seconds are those of the process, without compiling; those of Beagle include the start of Java.
+CPU seconds are those of the process, without compiling; those of Beagle include the start of Java. SHAPEIT4 reads an
+indexed file, so it needs bgzip and tabix too; their seconds are not counted.
 """
 
 from __future__ import annotations
@@ -93,16 +94,45 @@ def write_vcf(path, G, positions):
     path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
 
 
-def beagle(folder, G, truth, positions, seed):
-    write_vcf(folder / "in.vcf.gz", G, positions)
+def timed(command):
+    """CPU seconds of a program."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = ["beagle", f"gt={folder}/in.vcf.gz", f"out={folder}/out", f"seed={seed}", "nthreads=1"]
     subprocess.run(command, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    lines = gzip.decompress((folder / "out.vcf.gz").read_bytes()).decode().splitlines()
-    rows = [line.split("\t")[9:] for line in lines if line[0] != "#"]
-    H = np.array([[[int(cell[0]), int(cell[2])] for cell in row] for row in rows]).transpose(1, 2, 0)
-    return np.divide(*switch_errors(H, truth)), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def read_phased(text):
+    rows = [line.split("\t")[9:] for line in text.splitlines() if line[0] != "#"]
+    return np.array([[[int(cell[0]), int(cell[2])] for cell in row] for row in rows]).transpose(1, 2, 0)
+
+
+def beagle(folder, G, truth, positions, seed):
+    write_vcf(folder / "in.vcf.gz", G, positions)
+    spent = timed(["beagle", f"gt={folder}/in.vcf.gz", f"out={folder}/out", f"seed={seed}", "nthreads=1"])
+    H = read_phased(gzip.decompress((folder / "out.vcf.gz").read_bytes()).decode())
+    return np.divide(*switch_errors(H, truth)), spent
+
+
+def shapeit(folder, G, truth, positions, seed):
+    write_vcf(folder / "in.vcf.gz", G, positions)
+    (folder / "in.vcf").write_bytes(gzip.decompress((folder / "in.vcf.gz").read_bytes()))
+    subprocess.run(["bgzip", "-f", f"{folder}/in.vcf"], check=True)
+    subprocess.run(["tabix", "-f", "-p", "vcf", f"{folder}/in.vcf.gz"], check=True)
+    files = ["--input", f"{folder}/in.vcf.gz", "--region", "1", "--output", f"{folder}/out.vcf"]
+    spent = timed(["shapeit4", *files, "--seed", str(seed), "--thread", "1"])
+    H = read_phased((folder / "out.vcf").read_text())
+    return np.divide(*switch_errors(H, truth)), spent
+
+
+PEERS = {"Beagle": (beagle, ["beagle"]), "SHAPEIT4": (shapeit, ["shapeit4", "bgzip", "tabix"])}
+
+
+def report_peers(folder, G, truth, positions, seeds):
+    """A row for each that is installed."""
+    for name, (peer, programs) in PEERS.items():
+        if all(map(shutil.which, programs)) and not SMOKE:
+            report(name, [peer(folder, G, truth, positions, seed) for seed in seeds])
 
 
 @pytest.mark.parametrize("population", ["CEU", "YRI"])
@@ -111,8 +141,7 @@ def test_founders(population, tmp_path):
     print(f"\n{population}, 60 founders, {G.shape[1]} SNPs:")
     for chains in (1, 4):
         report(f"emlib, {chains} chain(s)", [ours(G, truth, positions, seed, chains=chains) for seed in SEEDS])
-    if shutil.which("beagle") and not SMOKE:
-        report("Beagle", [beagle(tmp_path, G, truth, positions, seed) for seed in SEEDS])
+    report_peers(tmp_path, G, truth, positions, SEEDS)
 
 
 @pytest.mark.parametrize("size", SIMULATED, ids=str)
@@ -121,8 +150,7 @@ def test_simulated(size, tmp_path):
     print(f"\nsimulated, {size[0]} people, {size[1]} sites, {size[2]} Mb:")
     seeds = SEEDS if size[0] <= 200 else SEEDS[:1]
     report("emlib, 1 chain", [ours(G, truth, positions, seed) for seed in seeds])
-    if shutil.which("beagle") and not SMOKE:
-        report("Beagle", [beagle(tmp_path, G, truth, positions, seed) for seed in seeds])
+    report_peers(tmp_path, G, truth, positions, seeds)
 
 
 def test_growth():

@@ -1,31 +1,29 @@
-"""Genotypes out of VCF and BCF files, and phased ones back into a copy of the file: everything else stays as it came.
+"""Which records of a VCF or BCF file are phased together, and a copy of the file with their phase: all else as it came.
 
-The format is read and written by cyvcf2 (htslib). A file is read twice: once for its genotypes, and again, record by
-record, while it is copied. Records that cannot be phased are copied as they are, and it is said which and why.
+`emlib.models.variants` reads: a file is read twice, once for its genotypes, and again while it is copied. Records that
+cannot be phased are copied as they are, and it is said which and why.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
 import tempfile
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..variants import ABSENT, NO_GENOTYPES, OTHER_PLOIDY, SAME_PLACE, Record, Region, Source, half_called, odd_alleles
 from .pairs import Ints
 
 MODES = {".vcf": "w", ".vcf.gz": "wz", ".bcf": "wb"}
-BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 NO_SET = np.iinfo(np.int32).min  # how htslib spells a missing whole number
 
 
-@dataclass
+@dataclass(frozen=True)
 class Chromosome:
     """What can be phased of one chromosome: genotypes (n, L), positions (L,), and the record numbers (L,)."""
 
@@ -35,57 +33,30 @@ class Chromosome:
     records: NDArray[np.int64]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Contents:
     """Genotypes of a file.
 
     Attributes
     ----------
     samples : tuple of str
+    regions : tuple of Region
+        What was asked for; empty for the whole file.
+    records : int
+        How many lie there.
     chromosomes : list of Chromosome
     left : dict
         Why records are copied as they are: for each reason the first such record, in words, and how many there are.
-    inside : set of int
-        Records that lie in the regions asked for.
     half_called : int
         Genotypes of which one allele is known; they are taken as missing.
     """
 
     samples: tuple[str, ...]
-    chromosomes: list[Chromosome] = field(default_factory=list)
-    left: dict[str, tuple[str, int]] = field(default_factory=dict)
-    inside: set[int] = field(default_factory=set)
-    half_called: int = 0
-
-
-@dataclass(frozen=True)
-class Region:
-    """A stretch of a chromosome, both ends included, counted from 1."""
-
-    chromosome: str
-    first: int = 1
-    last: int = 2**62
-
-    @classmethod
-    def parse(cls, text: str) -> Region:
-        """``chr22``, ``chr22:16000000`` (from there on) or ``chr22:16,000,000-17,000,000``.
-
-        Examples
-        --------
-        >>> Region.parse("chr22:1,000-2000")
-        Region(chromosome='chr22', first=1000, last=2000)
-        """
-        name, colon, stretch = text.rpartition(":")
-        if not colon:
-            return cls(text)
-        first, _, last = stretch.replace(",", "").partition("-")
-        if not (first.isdigit() and (last.isdigit() or not last)) or (last and int(last) < int(first)):
-            raise ValueError(f"{text!r} is no region; chr22, chr22:16000000 or chr22:16000000-17000000 are.")
-        return cls(name, int(first), int(last) if last else 2**62)
-
-    def holds(self, chromosome: str, position: int) -> bool:
-        """Whether a position lies in it."""
-        return chromosome == self.chromosome and self.first <= position <= self.last
+    regions: tuple[Region, ...]
+    records: int
+    chromosomes: list[Chromosome]
+    left: dict[str, tuple[str, int]]
+    half_called: int
 
 
 def read_vcf(path: Path, regions: Sequence[Region] = ()) -> Contents:
@@ -93,133 +64,52 @@ def read_vcf(path: Path, regions: Sequence[Region] = ()) -> Contents:
 
     Raises
     ------
-    ValueError
-        In one sentence, for a file that is missing, cut off or none of this format, or records that are not sorted.
-    ImportError
-        If cyvcf2 is not installed.
+    ValueError, ImportError
+        As `emlib.models.variants.Source` does, and for a genotype of an allele that its record has not.
     """
-    contents: Contents | None = None
     rows: dict[str, list[tuple[int, int, Ints]]] = {}
-    last: tuple[str, int] | None = None
-    for number, record in _records(path):
-        if contents is None:
-            contents = Contents(tuple(record.samples))
-        variant, where = record.variant, f"record {number} ({record.variant.CHROM}:{record.variant.POS})"
-        name, position = variant.CHROM, int(variant.POS)
-        if last is not None and name != last[0] and name in rows:
-            raise ValueError(f"{path}: {where} returns to {name} after {last[0]}; sort the file first.")
-        if last is not None and name == last[0] and position < last[1]:
-            raise ValueError(f"{path}: {where} lies before the one above, at {last[1]}; sort the file first.")
-        last = (name, position)
-        rows.setdefault(name, [])
-        if regions and not any(region.holds(name, position) for region in regions):
-            continue
-        contents.inside.add(number)
-        genotypes, half, why = _genotypes(variant)
-        contents.half_called += half
-        if not why and rows[name] and rows[name][-1][1] == position:
-            why = "lies where the record above does"
-        if why:
-            first, times = contents.left.get(why, (where, 0))
-            contents.left[why] = (first, times + 1)
-        else:
-            rows[name].append((number, position, genotypes))
-    if contents is None:
-        raise ValueError(f"{path} holds no records.")
-    for name, found in rows.items():
-        if found:
-            numbers, positions, columns = zip(*found, strict=True)
-            table = np.ascontiguousarray(np.stack(columns, axis=1))
-            contents.chromosomes.append(Chromosome(name, table, np.array(positions), np.array(numbers)))
-    return contents
+    left: dict[str, tuple[str, int]] = {}
+    records = half = 0
+    with Source(path, regions) as source:
+        for record in source:
+            records += 1
+            column, halves, why = _genotypes(record)
+            half += halves
+            position, above = int(record.variant.POS), rows.setdefault(record.variant.CHROM, [])
+            if not why and above and above[-1][1] == position:
+                why = SAME_PLACE
+            if why:
+                first, times = left.get(why, (str(record), 0))
+                left[why] = (first, times + 1)
+            else:
+                above.append((record.number, position, column))
+    chromosomes = [_together(name, found) for name, found in rows.items() if found]
+    return Contents(tuple(source.samples), source.regions, records, chromosomes, left, half)
 
 
-@dataclass(frozen=True)
-class _Record:
-    variant: Any
-    samples: Sequence[str]
+def _together(name: str, found: list[tuple[int, int, Ints]]) -> Chromosome:
+    numbers, positions, columns = zip(*found, strict=True)
+    return Chromosome(
+        name, np.ascontiguousarray(np.stack(columns, axis=1)), np.array(positions), np.array(numbers, dtype=np.int64)
+    )
 
 
-def _records(path: Path) -> Iterator[tuple[int, _Record]]:
-    """Records, counted from 1; what the reader cannot read is a sentence."""
-    with _Opened(path) as reader:
-        number, records = 0, iter(reader)
-        while True:
-            number += 1
-            try:
-                variant = next(records)
-            except StopIteration:
-                return
-            except Exception as problem:
-                raise ValueError(f"{path}: record {number} cannot be read ({problem}).") from None
-            yield number, _Record(variant, reader.samples)
-
-
-class _Opened:
-    """A reader of a file that is there and whole."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            from cyvcf2 import VCF
-        except ImportError:
-            raise ImportError("reading VCF needs cyvcf2; install it with: pip install 'emlib[genomics]'") from None
-        check_whole_file(path)
-        try:
-            self.reader = VCF(str(path), strict_gt=True)
-        except Exception as problem:
-            raise ValueError(f"{path} is no VCF or BCF file ({problem}).") from None
-
-    def __enter__(self) -> Any:
-        return self.reader
-
-    def __exit__(self, *_: object) -> None:
-        self.reader.close()
-
-
-def check_whole_file(path: Path) -> None:
-    """Refuse a file that is not there, or that ends too early, as after a broken transfer."""
-    if not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r}.")
-    cut = f"{path} is cut off: it ends in the middle of a "
-    with path.open("rb") as raw:
-        head = raw.read(18)
-        raw.seek(0, os.SEEK_END)
-        size = raw.tell()
-        raw.seek(max(size - len(BGZF_END), 0))
-        tail = raw.read()
-    if head[:2] != b"\x1f\x8b":
-        if size and tail[-1:] != b"\n" and not head.startswith(b"BCF"):
-            raise ValueError(cut + "line.")
-        return
-    last = b""
-    try:
-        with gzip.open(path) as text:
-            while piece := text.read(2**22):
-                last = piece[-1:]
-    except (EOFError, zlib.error, OSError):
-        raise ValueError(cut + "compressed block.") from None
-    blocks = head[3] & 4 and head[12:14] == b"BC"
-    if blocks and tail != BGZF_END:
-        raise ValueError(f"{path} is cut off: its last block (the end marker of BGZF) is missing.")
-    if path.name.endswith(".vcf.gz") and last not in (b"\n", b""):
-        raise ValueError(cut + "line.")
-
-
-def _genotypes(variant: Any) -> tuple[Ints, int, str]:
+def _genotypes(record: Record) -> tuple[Ints, int, str]:
     """Copies of the alternate allele (n,), -1 for missing; how many are half-called; or why it cannot be phased."""
     nothing: Ints = np.zeros(0, dtype=np.int8)
-    if len(variant.ALT) != 1:
-        return nothing, 0, "has no alternate allele" if not variant.ALT else "has more than two alleles"
-    if "GT" not in variant.FORMAT or variant.genotype is None:
-        return nothing, 0, "has no genotypes (GT)"
-    alleles = np.asarray(variant.genotype.array())[:, :-1]
-    if alleles.shape[1] != 2 or (alleles == -2).any():
-        return nothing, 0, "has haploid or polyploid genotypes"
-    known = (alleles >= 0).sum(axis=1)
-    copies = np.where(known == 2, alleles.sum(axis=1), -1).astype(np.int8)
+    if not record.variant.ALT:
+        return nothing, 0, "has no alternate allele"
+    if not record.has_genotypes:
+        return nothing, 0, NO_GENOTYPES
+    alleles, _ = record.genotypes()
+    if odd := odd_alleles(record, alleles):
+        return nothing, 0, odd.words
+    if (alleles == ABSENT).any() or alleles.shape[1] != 2:
+        return nothing, 0, OTHER_PLOIDY  # a lone "." is no genotype of two alleles that could be written back
+    copies = np.where((alleles >= 0).all(axis=1), alleles.sum(axis=1), -1).astype(np.int8)
     if (copies < 0).all():
         return nothing, 0, "has no genotype in anybody"
-    return copies, int((known == 1).sum()), ""
+    return copies, int(half_called(alleles).sum()), ""
 
 
 def write_phased(
@@ -263,16 +153,14 @@ def write_phased(
     os.close(handle)
     written = 0
     try:
-        with _Opened(source) as reader:
-            _add_to_header(reader, command)
-            writer = Writer(name, reader, mode=mode_of(output))
+        with Source(source, contents.regions) as reader:
+            _add_to_header(reader.file, command)
+            writer = Writer(name, reader.file, mode=mode_of(output))
             try:
-                for number, variant in enumerate(reader, start=1):
-                    if number not in contents.inside:
-                        continue
-                    if number in found:
-                        _set(variant, *found[number], impute)
-                    writer.write_record(variant)
+                for record in reader:
+                    if record.number in found:
+                        _set(record.variant, *found[record.number], impute)
+                    writer.write_record(record.variant)
                     written += 1
             finally:
                 writer.close()
