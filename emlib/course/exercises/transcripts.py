@@ -38,7 +38,8 @@ exercise = Exercise(
     outro="""
         How sure are the counts of A, B and C? Draw the fragments again, `rng.multinomial(1763, counts / 1763)` with
         `rng = np.random.default_rng(0)`, run `quantify` on the new counts, and repeat it sixty times. The standard
-        deviations come out near 26, 34 and 21 fragments. Then look at A + B: why is the sum surer than either part?
+        deviations come out near 23, 28 and 19 fragments. There are two transcripts whose *sum* is surer than either of
+        them. Which two, and why?
 
         And how far from the summit did you stop? An EM step multiplies each share by some $g_t$. The chapter proves
         that at most $n \\log \\max_t g_t$ nats are missing. Print it for every step of `path`, beside what was really
@@ -335,8 +336,8 @@ def columns_turned(fits):
         "is 0.",
     ],
     after="""
-        Long transcripts lose about the mean length of a fragment, and that is all that many programs subtract. It is
-        the short ones where it matters. 150 less 178 is no number of places; the fragments that a transcript of 150
+        Long transcripts lose about the mean length of a fragment, and for them the mean of all would do. It is the
+        short ones where it matters. 150 less 178 is no number of places; the fragments that a transcript of 150
         letters can shed are short ones. The mean of what is possible is never longer than the transcript, so the result
         is never below 1.
         """,
@@ -370,8 +371,8 @@ def _():
 
 
 @effective_lengths.draws(
-    """A histogram of 6,884 fragments by length, with one peak near 180 letters and a tail up to 600. A vertical line
-    marks a transcript of 150 letters: the part of the histogram to its left is shaded, and its mean is near 130."""
+    """A histogram of 6,884 fragments by length, with one peak near 180 letters and little beyond 230. A line marks a
+    transcript of 150 letters: the small part of the histogram to its left is coloured, and its mean is near 127."""
 )
 def _possible(ax, answer, lengths, fragments):
     from ...view import style
@@ -383,8 +384,8 @@ def _possible(ax, answer, lengths, fragments):
     ax.axvline(L, color=style.INK, lw=1)
     mean = L + 1 - places
     ax.axvline(mean, color=style.COLORS[1], lw=1.5, ls="--", label=f"150 + 1 - {places:.1f} = {mean:.1f}")
-    ax.set(xlabel="letters of a fragment", ylabel="fragments", xlim=(50, 450), ylim=(0, None))
-    ax.legend(frameon=False)
+    ax.set(xlabel="letters of a fragment", ylabel="fragments", xlim=(60, 260), ylim=(0, None))
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0))
 
 
 @effective_lengths.cases
@@ -538,7 +539,9 @@ def averaged_places(lengths, fragments):
           r_{ct} = 0 \\quad (t \\notin c).$$
 
         If A and B contribute equal shares, a fragment of A+B is A's with probability .555: the shorter transcript packs
-        its fragments more densely. A share may be zero. If those of *all* members of a class are, its row is zero.
+        its fragments more densely. In the example B contributes eight fragments of ten.
+
+        A share may be zero. If those of *all* members of a class are, its row is zero.
         """,
     hints=[
         "First the part above the line for all classes at once: classes * shares / lengths has shape (C, T), with "
@@ -581,7 +584,7 @@ def _():
 
 @responsibilities.draws(
     """Six horizontal bars, one for each class, cut into the probabilities of A, B and C. The bars of A, B and C alone
-    have one colour each. A+B is 13 per cent A and the rest B; B+C is 17 per cent C; A+B+C is 11 per cent A, 74 B and 15
+    have one colour each. A+B is 13 per cent A and the rest B; B+C is 17 per cent C; A+B+C is 11 per cent A, 73 B and 15
     C."""
 )
 def _bars(ax, answer, shares, classes, lengths):
@@ -742,8 +745,10 @@ def by_odds(shares, classes, lengths):
         $$\\ell(w) = \\sum_c n_c \\log \\sum_{t \\in c} \\frac{w_t}{\\tilde L_t} .$$
 
         (The number of places $l_c$ of each class is left out, as in the chapter: a constant.) A class without fragments
-        adds nothing to either, even if its members all have share zero. From equal shares the example expects 511.2
-        fragments of A, the 511 that an even split of the classes gives only by chance: B gets 785.2 and C 466.6.
+        adds nothing to either, even if its members all have share zero.
+
+        The example begins with equal shares, as EM will. One expects 525.6 fragments of A then, 793.7 of B and 443.7 of
+        C. That is not an even split of the classes, which would give A 511: the lengths speak already.
         """,
     hints=[
         "You have r already. N adds up its rows, each weighted with the fragments of the class.",
@@ -932,9 +937,9 @@ def class_by_class(shares, classes, counts, lengths):
         "path.append(shares); values.append(value); shares = N / N.sum()",
     ],
     after="""
-        Look at the second column of differences. The log-likelihood gains hundreds of nats in the first few steps and
-        thousandths of one later, while fragments still move: the summit is flat. That is why two programs are compared
-        by their log-likelihoods.
+        The log-likelihood gains 242 nats in all. After twenty steps 0.36 of them are left, and B still has 29 fragments
+        to come; after forty steps it is 0.0008 nats, and A still has one fragment to lose. The summit is flat. That is
+        why two programs are compared by their log-likelihoods.
         """,
     compare=FINE,
 )
@@ -976,17 +981,17 @@ def _():
 
 
 @quantify.draws(
-    """Expected fragments of A, B and C over the iterations, on a logarithmic axis. All three begin at 588. B rises to
-    1,592 within some twenty steps, A falls to 102 and C to 69."""
+    """Expected fragments of A, B and C over sixty iterations. All three begin at 588. B rises to 1,592 within some
+    thirty steps, A falls to 102 and C to 69."""
 )
 def _path(ax, answer, classes, counts, lengths, n_iter):
     from ...view import style
 
     N = np.sum(counts) * np.asarray(answer[0])
-    for t in range(N.shape[1]):
-        ax.plot(1 + np.arange(len(N)), N[:, t], color=style.COLORS[t], lw=2)
-        ax.text(1.05 * len(N), N[-1, t], f"{'ABC'[t]}  {N[-1, t]:,.0f}", va="center")
-    ax.set(xscale="log", xlabel="iteration + 1", ylabel="fragments", xlim=(1, 2.2 * len(N)), ylim=(0, None))
+    for t in (1, 0, 2):
+        ax.plot(N[:61, t], color=style.COLORS[t], lw=2, label=f"{'ABC'[t]}  {N[-1, t]:,.0f}")
+    ax.set(xlabel="iteration", ylabel="fragments", xlim=(0, 60), ylim=(0, None))
+    ax.legend(frameon=False, loc="center right")
 
 
 @quantify.cases
@@ -1073,8 +1078,8 @@ def divided_twice(classes, counts, lengths, n_iter):
 
 
 @quantify.slip(
-    "You divided by the number of classes instead of the number of fragments, or weighted all classes alike. Each "
-    "class stands for n_c fragments."
+    "All classes have the same weight in your steps, though not in your log-likelihood. Each class stands for n_c "
+    "fragments: N is counts @ r."
 )
 def classes_alike(classes, counts, lengths, n_iter):
     path = _climb(classes, np.sign(counts), lengths, n_iter)
@@ -1317,14 +1322,14 @@ def _(rng):
     a, b, c = np.round(rng.uniform([300, 200, 900], [700, 600, 1500]))
     square = [[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 1]]
     pairs = GENE[:, [0, 1, 2, 0, 2]]
-    triple = GENE[:, [0, 1, 1, 1]]
+    triple = GENE[:, [0, 1, 1, 1, 2]]
     star = [[1, 1, 0], [1, 0, 1]]
     L = rng.permutation([700.0, 1200.0, 1900.0]) + rng.integers(0, 90, size=3)
     return {
         "the gene, with a copy": mixed(GENE[:, [0, 1, 2, 1]], L[[0, 1, 2, 1]]),
         "the gene as it is": mixed(GENE, L),
         "two pairs of copies": mixed(pairs, L[[0, 1, 2, 0, 2]]),
-        "three copies": mixed(triple, L[[0, 1, 1, 1]]),
+        "three copies": mixed(triple, L[[0, 1, 1, 1, 2]]),
         "the same classes, other lengths": mixed([[1, 1, 1], [1, 0, 0]], L),
         "two of a kind, nobody alone": mixed([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 1]], L),
         "no two alike, four classes": mixed(square, [c, c + a, c + b, c + a + b]),
