@@ -200,6 +200,9 @@ def test_transcripts():
     effective = shown(task["effective_lengths"])
     np.testing.assert_array_equal(effective[:3].round(1), given["lengths"])
     np.testing.assert_allclose(effective[:3], found.classes.effective_lengths[:3])
+    letters = task["effective_lengths"].example_inputs()["lengths"]
+    np.testing.assert_array_equal(letters[:3], found.classes.lengths[:3])
+    assert (letters[0], letters[3], letters[4], given["lengths"][0]) == (1924, 150, 60, 1746.8)
     fragments = task["effective_lengths"].example_inputs()["fragments"]
     assert (fragments.sum(), np.flatnonzero(fragments)[0], fragments.argmax() // 10) == (6884, 76, 17)
     assert (fragments @ np.arange(len(fragments)) / fragments.sum()).round() == 178

@@ -551,8 +551,8 @@ def averaged_places(lengths, fragments):
         "out=np.zeros(joint.shape), where=whole > 0).",
     ],
     after="""
-        An effective length is not a correction at the end. It is the density of the component, $p(c \\mid t)$ up to a
-        factor, and belongs into Bayes' rule like any density.
+        An effective length is not a correction at the end. One over it is the density of the component, $p(c \\mid t)$
+        up to a factor, and belongs into Bayes' rule like any density.
         """,
 )
 def responsibilities(shares, classes, lengths):
