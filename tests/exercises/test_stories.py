@@ -5,8 +5,9 @@ from scipy.optimize import brentq
 from scipy.special import digamma
 from scipy.stats import nbinom
 
-from emlib import KMeans, PoissonHMM, data
+from emlib import KMeans, PoissonHMM, TranscriptQuantifier, data
 from emlib.course import load
+from emlib.models.transcripts import EquivalenceClasses, pseudoalign
 
 
 def tasks(topic):
@@ -183,6 +184,83 @@ def _at(X, counts, background):
     """Responsibilities under columns of counts."""
     pwm = counts + 0.01 * background
     return load("motifs").functions["e_step"](X, pwm / pwm.sum(axis=1, keepdims=True), background)[0]
+
+
+def test_transcripts():
+    task = tasks("transcripts")
+    rna = data.hox_ugt()
+    found = pseudoalign(rna.transcripts, rna.reads, rna.mates)
+
+    # What is typed in the first cell is what the chapter finds.
+    given = task["quantify"].example_inputs()
+    classes, counts = shown(task["equivalence_classes"])
+    np.testing.assert_array_equal(classes, given["classes"])
+    np.testing.assert_array_equal(counts, given["counts"])
+    assert len(task["equivalence_classes"].example_inputs()["fits"]) == counts.sum() == 1763
+    effective = shown(task["effective_lengths"])
+    np.testing.assert_array_equal(effective[:3].round(1), given["lengths"])
+    np.testing.assert_allclose(effective[:3], found.classes.effective_lengths[:3])
+    letters = task["effective_lengths"].example_inputs()["lengths"]
+    np.testing.assert_array_equal(letters[:3], found.classes.lengths[:3])
+    assert (letters[0], letters[3], letters[4], given["lengths"][0]) == (1924, 150, 60, 1746.8)
+    fragments = task["effective_lengths"].example_inputs()["fragments"]
+    assert (fragments.sum(), np.flatnonzero(fragments)[0], fragments.argmax() // 10) == (6884, 76, 17)
+    assert (fragments @ np.arange(len(fragments)) / fragments.sum()).round() == 178
+    assert f"{effective[3]:.1f} {151 - effective[3]:.0f} {effective[4]:.0f}" == "24.4 127 60"
+
+    even = task["responsibilities"](np.full(3, 1 / 3), classes, given["lengths"])
+    assert f"{even[2, 0]:.3f}" == "0.555"
+    drawn = shown(task["responsibilities"])
+    assert (100 * drawn[[2, 4]]).round().tolist() == [[13, 87, 0], [0, 83, 17]]
+    assert (100 * drawn[5]).round().tolist() == [11, 73, 15]
+
+    N, _ = shown(task["e_step"])
+    assert [f"{n:.1f}" for n in N] == ["525.6", "793.7", "443.7"]
+    assert f"{(counts / classes.sum(axis=1) @ classes)[0]:.0f}" == "511"
+
+    toy = np.array([[1, 0], [0, 1], [1, 1]]), np.array([30, 10, 60]), np.ones(2)
+    np.testing.assert_allclose(task["quantify"](*toy, 3)[0][:, 0], [0.5, 0.6, 0.66, 0.696])
+    np.testing.assert_allclose(task["quantify"](*toy, 60)[0][-1, 0], 0.75)
+    path, log_likelihoods = shown(task["quantify"])
+    fragments = 1763 * path
+    assert fragments[-1].round().tolist() == [102, 1592, 69]
+    assert (fragments[0, 0].round(), abs(fragments[30, 1] / 1592 - 1) < 0.005) == (588, True)
+    left = log_likelihoods[-1] - log_likelihoods
+    assert [f"{left[0]:.0f}", f"{left[20]:.2f}", f"{left[40]:.4f}"] == ["242", "0.36", "0.0008"]
+    assert f"{fragments[-1, 1] - fragments[20, 1]:.0f} {fragments[40, 0] - fragments[-1, 0]:.0f}" == "29 1"
+
+    np.testing.assert_allclose(shown(task["tpm"]), rna.kallisto["tpm"], rtol=2e-5)
+    assert (rna.genes[10], shown(task["tpm"])[10].round(), len(rna.genes)) == ("HOXC8", 476675, 14)
+    assert shown(task["undecided"])[0] == 1
+    assert shown(task["undecided"])[1].tolist() == [0, 0, 1, 1]
+
+
+def test_transcripts_further():
+    """The bootstrap and the bound that the end of the notebook suggests."""
+    quantify = tasks("transcripts")["quantify"]
+    classes, counts, lengths, _ = quantify.example_inputs().values()
+    rng = np.random.default_rng(0)
+    again = [1763 * quantify(classes, rng.multinomial(1763, counts / 1763), lengths, 200)[0][-1] for _ in range(60)]
+    assert np.std(again, axis=0).round().tolist() == [23, 28, 19]
+    sums = [np.std(np.delete(again, t, axis=1).sum(axis=1)) for t in range(3)]
+    surer = [t for t in range(3) if sums[t] < min(np.delete(np.std(again, axis=0), t))]
+    assert surer == [2]  # A + B, without C
+    path, log_likelihoods = quantify(classes, counts, lengths, 200)
+    bound = 1763 * np.log((path[1:] / path[:-1]).max(axis=1))
+    assert (bound[:60] >= log_likelihoods[-1] - log_likelihoods[:60]).all()
+
+
+def test_what_transcripts_cannot_tell():
+    """The last function says what `TranscriptQuantifier.identifiability` says."""
+    undecided = tasks("transcripts")["undecided"]
+    for inputs in undecided.inputs(0).values():
+        who = [np.flatnonzero(row) for row in inputs["classes"]]
+        names = [str(t) for t in range(len(inputs["lengths"]))]
+        classes = EquivalenceClasses.of(who, np.full(len(who), 10.0), names, inputs["lengths"])
+        report = TranscriptQuantifier().fit(classes).identifiability()
+        directions, found = undecided.expected(inputs)
+        assert len(names) - report.rank == directions
+        assert sorted(int(t) for group in report.groups for t in group) == np.flatnonzero(found).tolist()
 
 
 def test_hmm():

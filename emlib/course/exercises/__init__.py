@@ -11,5 +11,6 @@ TOPICS = (
     "gibbs",
     "gene_counting",
     "motifs",
+    "transcripts",
     "hmm",
 )
