@@ -166,13 +166,13 @@ def test_haplotypes():
     switches, pairs = shown(task["switch_errors"])
     assert (switches, pairs, f"{100 * switches / pairs:.1f}") == (162, 1988, "8.1")
     inputs = task["switch_errors"].example_inputs()
-    phasing, truth = inputs["haplotypes"], inputs["truth"]
+    phased, truth = inputs["phased"], inputs["truth"]
     assert truth.shape == (60, 2, 100)
-    assert switch_errors(phasing, truth) == (switches, pairs)
+    assert switch_errors(phased, truth) == (switches, pairs)
     known = (truth[:, 0] != truth[:, 1]) & (truth[:, 0] >= 0)
-    assert f"{(phasing[:, 0] != truth[:, 0])[known].mean():.1f}" == "0.5"
+    assert f"{(phased[:, 0] != truth[:, 0])[known].mean():.1f}" == "0.5"
     # The story says that the sign of D lays each next to the one before: that of EM is nearly always that used here.
-    genotypes, agree = phasing.sum(axis=1), []
+    genotypes, agree = phased.sum(axis=1), []
     for site in range(0, 99, 9):
         two = genotypes[:, site : site + 2]
         a, b = two.mean(axis=0) / 2

@@ -170,10 +170,10 @@ def _measures(p, bound=None):
     return D, np.divide(D, largest), np.divide(D**2, A * a * B * b)
 
 
-def _agreement(haplotypes, truth):
+def _agreement(phased, truth):
     """For each person, whether the heterozygotes of known phase agree in the first haplotype."""
     known = (truth[:, 0] != truth[:, 1]) & (truth[:, 0] >= 0)
-    return [mine[some] == right[some] for mine, right, some in zip(haplotypes[:, 0], truth[:, 0], known, strict=True)]
+    return [mine[some] == right[some] for mine, right, some in zip(phased[:, 0], truth[:, 0], known, strict=True)]
 
 
 def _turns(rows):
@@ -1082,21 +1082,21 @@ def by_the_two_phases(p):
 
         $$\\text{switch error} = \\frac{\\text{switches}}{\\text{pairs of neighbouring heterozygotes}} .$$
 
-        `haplotypes` (n, 2, L) have the same genotypes as `truth` (n, 2, L); but the truth is −1, in both rows, where
+        `phased` (n, 2, L) have the same genotypes as `truth` (n, 2, L); but the truth is −1, in both rows, where
         nobody knows the phase. Use the heterozygotes of known phase only. Of each person, take every such heterozygote
         with the one before it, at whatever distance, and count how many pairs there are and how many have the wrong
         relative phase. Return both numbers, for all people together.
 
         The example phases 60 parents of Utah at 100 SNPs in the simplest way: each heterozygote is laid next to the one
-        before it as the sign of their $D$ suggests. Against what the children tell, 162 of 1,988 pairs are wrong, 8.1
-        %. By comparing the first haplotypes one would have found half of all alleles wrong. The picture shows why, for
-        the first twenty parents.
+        before it as the sign of their $D$ suggests. Against what the children tell, 162 of 1,988 pairs are wrong,
+        which is 8.1 %. By comparing the first haplotypes one would have found half of all alleles wrong. The picture
+        shows why, for the first twenty parents.
         """,
     hints=[
         "For one person: at the heterozygotes of known phase, is the first haplotype that of the truth or the other? A "
         "switch is where the answer changes.",
         "known = (truth[:, 0] != truth[:, 1]) & (truth[:, 0] >= 0) marks the sites. For person i: agree = "
-        "haplotypes[i, 0, known[i]] == truth[i, 0, known[i]].",
+        "phased[i, 0, known[i]] == truth[i, 0, known[i]].",
         "Of one person: switches are (agree[1:] != agree[:-1]).sum(), pairs are len(agree) - 1, but never less than 0. "
         "Sum both over all people.",
     ],
@@ -1106,12 +1106,12 @@ def by_the_two_phases(p):
         the chapter `Phaser` has about one wrong pair in twenty, at all SNPs and not at the common ones only.
         """,
 )
-def switch_errors(haplotypes, truth):
+def switch_errors(phased, truth):
     """Switches between two phasings, and pairs that could have been switched.
 
     Parameters
     ----------
-    haplotypes : array (n, 2, L) of int
+    phased : array (n, 2, L) of int
         Alleles 0 and 1 of two haplotypes of each person.
     truth : array (n, 2, L) of int
         The same genotypes in their true phase; -1 where it is not known.
@@ -1124,7 +1124,7 @@ def switch_errors(haplotypes, truth):
         Pairs of neighbouring heterozygotes of known phase.
     """
     switches = pairs = 0
-    for (mine, _), (first, second) in zip(haplotypes, truth, strict=True):
+    for (mine, _), (first, second) in zip(phased, truth, strict=True):
         known = (first != second) & (first >= 0)
         agree = mine[known] == first[known]
         switches += (agree[1:] != agree[:-1]).sum()
@@ -1134,8 +1134,8 @@ def switch_errors(haplotypes, truth):
 
 @switch_errors.example
 def _():
-    haplotypes, truth = _chained()
-    return {"haplotypes": haplotypes, "truth": truth}
+    phased, truth = _chained()
+    return {"phased": phased, "truth": truth}
 
 
 @switch_errors.draws(
@@ -1143,12 +1143,12 @@ def _():
     truth, orange where it is the other. Most rows are runs of one colour that turn into runs of the other a few times;
     each turn is one switch."""
 )
-def _turned(ax, answer, haplotypes, truth):
+def _turned(ax, answer, phased, truth):
     from ...view import style
 
     for row in range(20):
         known = np.flatnonzero((truth[row, 0] != truth[row, 1]) & (truth[row, 0] >= 0))
-        agree = haplotypes[row, 0, known] == truth[row, 0, known]
+        agree = phased[row, 0, known] == truth[row, 0, known]
         for side, colour in ((True, style.COLORS[0]), (False, style.COLORS[1])):
             ax.plot(known[agree == side] + 1, np.full((agree == side).sum(), row + 1), "|", color=colour, ms=6, mew=1.6)
     switches, pairs = answer
@@ -1165,13 +1165,13 @@ def _(rng):
         side = (rng.random((n, 1)) < 0.5) ^ (np.cumsum(rng.random((n, L)) < errors, axis=1) % 2 == 1)
         mine = np.where(side[:, None], true[:, ::-1], true)
         hidden = rng.random((n, L)) < unknown
-        return {"haplotypes": mine, "truth": np.where(hidden[:, None], -1, true)}
+        return {"phased": mine, "truth": np.where(hidden[:, None], -1, true)}
 
     one = case(1, 30, errors=0.15)
     right = case(4, 20, errors=0.0)
-    right["haplotypes"][:3] = right["haplotypes"][:3, ::-1]  # labels exchanged, and nothing wrong
+    right["phased"][:3] = right["phased"][:3, ::-1]  # labels exchanged, and nothing wrong
     nothing = case(5, 12)
-    nothing["haplotypes"][:2, 1], nothing["truth"][:2, 1] = nothing["haplotypes"][:2, 0], nothing["truth"][:2, 0]
+    nothing["phased"][:2, 1], nothing["truth"][:2, 1] = nothing["phased"][:2, 0], nothing["truth"][:2, 0]
     single = np.zeros((1, 2, 12), dtype=int)
     single[0, 0, 5] = 1
     return {
@@ -1181,7 +1181,7 @@ def _(rng):
         "one person": one,
         "labels exchanged, nothing wrong": right,
         "people without a pair": {
-            "haplotypes": np.concatenate([nothing["haplotypes"], single]),
+            "phased": np.concatenate([nothing["phased"], single]),
             "truth": np.concatenate([nothing["truth"], single]),
         },
     }
@@ -1201,8 +1201,8 @@ switch_errors.check(
     "first means nothing, and one switch would make everything behind it wrong. Compare the relative phase of "
     "neighbours: count where agreement changes."
 )
-def first_compared(haplotypes, truth):
-    rows = _agreement(haplotypes, truth)
+def first_compared(phased, truth):
+    rows = _agreement(phased, truth)
     return sum(int((~row).sum()) for row in rows), _turns(rows)[1]
 
 
@@ -1210,8 +1210,8 @@ def first_compared(haplotypes, truth):
     "You counted wrong alleles, after exchanging a person's two haplotypes where that is better. One switch in the "
     "middle then counts as half of the chromosome. Count where agreement changes."
 )
-def wrong_alleles(haplotypes, truth):
-    rows = _agreement(haplotypes, truth)
+def wrong_alleles(phased, truth):
+    rows = _agreement(phased, truth)
     return sum(min(int(row.sum()), int((~row).sum())) for row in rows), _turns(rows)[1]
 
 
@@ -1219,21 +1219,19 @@ def wrong_alleles(haplotypes, truth):
     "Sites of unknown phase were compared too. -1 equals no allele, so each of them looks like a disagreement, and "
     "makes up to two switches. Leave them out."
 )
-def unknown_compared(haplotypes, truth):
-    het = haplotypes[:, 0] != haplotypes[:, 1]
-    return _turns(
-        [mine[some] == right[some] for mine, right, some in zip(haplotypes[:, 0], truth[:, 0], het, strict=True)]
-    )
+def unknown_compared(phased, truth):
+    het = phased[:, 0] != phased[:, 1]
+    return _turns([mine[some] == right[some] for mine, right, some in zip(phased[:, 0], truth[:, 0], het, strict=True)])
 
 
 @switch_errors.slip(
     "A site of unknown phase breaks the chain in your count: the known heterozygotes on its two sides are still "
     "neighbours, and their relative phase can be right or wrong."
 )
-def broken_at_unknown(haplotypes, truth):
-    het = haplotypes[:, 0] != haplotypes[:, 1]
+def broken_at_unknown(phased, truth):
+    het = phased[:, 0] != phased[:, 1]
     switches = pairs = 0
-    for mine, right, some in zip(haplotypes[:, 0], truth[:, 0], het, strict=True):
+    for mine, right, some in zip(phased[:, 0], truth[:, 0], het, strict=True):
         agree, told = mine[some] == right[some], right[some] >= 0
         both = told[1:] & told[:-1]
         switches += int(((agree[1:] != agree[:-1]) & both).sum())
@@ -1245,9 +1243,9 @@ def broken_at_unknown(haplotypes, truth):
     "Homozygous sites are in your count. They look the same whichever haplotype is the first, so they always agree and "
     "say nothing about phase. Take heterozygotes only."
 )
-def with_homozygotes(haplotypes, truth):
+def with_homozygotes(phased, truth):
     return _turns(
-        [mine[right >= 0] == right[right >= 0] for mine, right in zip(haplotypes[:, 0], truth[:, 0], strict=True)]
+        [mine[right >= 0] == right[right >= 0] for mine, right in zip(phased[:, 0], truth[:, 0], strict=True)]
     )
 
 
@@ -1255,9 +1253,9 @@ def with_homozygotes(haplotypes, truth):
     "Only SNPs that stand side by side were compared. Between two heterozygotes there may be homozygotes; they are "
     "neighbours all the same."
 )
-def only_side_by_side(haplotypes, truth):
+def only_side_by_side(phased, truth):
     known = (truth[:, 0] != truth[:, 1]) & (truth[:, 0] >= 0)
-    agree, both = haplotypes[:, 0] == truth[:, 0], known[:, 1:] & known[:, :-1]
+    agree, both = phased[:, 0] == truth[:, 0], known[:, 1:] & known[:, :-1]
     return int(((agree[:, 1:] != agree[:, :-1]) & both).sum()), int(both.sum())
 
 
@@ -1265,37 +1263,37 @@ def only_side_by_side(haplotypes, truth):
     "The last heterozygote of one person was compared with the first of the next. Each person has a chromosome of his "
     "own: count within people, and sum."
 )
-def across_people(haplotypes, truth):
-    return _turns([np.concatenate(_agreement(haplotypes, truth))])
+def across_people(phased, truth):
+    return _turns([np.concatenate(_agreement(phased, truth))])
 
 
 @switch_errors.slip(
     "The second number counts heterozygotes. The first one of each person has none before it: k heterozygotes make "
     "k - 1 pairs."
 )
-def heterozygotes_counted(haplotypes, truth):
-    rows = _agreement(haplotypes, truth)
+def heterozygotes_counted(phased, truth):
+    rows = _agreement(phased, truth)
     return _turns(rows)[0], sum(map(len, rows))
 
 
 @switch_errors.slip("Somebody without heterozygotes has 0 pairs, not -1. Take the larger of 0 and the number less one.")
-def minus_one_pair(haplotypes, truth):
-    rows = _agreement(haplotypes, truth)
+def minus_one_pair(phased, truth):
+    rows = _agreement(phased, truth)
     return _turns(rows)[0], sum(len(row) - 1 for row in rows)
 
 
 @switch_errors.slip(
     "You counted the pairs that are *right*. A switch is where agreement changes from one heterozygote to the next."
 )
-def right_ones(haplotypes, truth):
-    switches, pairs = _turns(_agreement(haplotypes, truth))
+def right_ones(phased, truth):
+    switches, pairs = _turns(_agreement(phased, truth))
     return pairs - switches, pairs
 
 
 @switch_errors.also
-def pair_by_pair(haplotypes, truth):
+def pair_by_pair(phased, truth):
     wrong = total = 0
-    for mine, right in zip(np.asarray(haplotypes).tolist(), np.asarray(truth).tolist(), strict=True):
+    for mine, right in zip(np.asarray(phased).tolist(), np.asarray(truth).tolist(), strict=True):
         before = None
         for site in range(len(right[0])):
             if right[0][site] == right[1][site]:
