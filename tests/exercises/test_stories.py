@@ -10,6 +10,9 @@ from emlib.course import load
 from emlib.models.transcripts import EquivalenceClasses, pseudoalign
 
 
+from emlib.models.phasing import switch_errors
+
+
 def tasks(topic):
     return load(topic).functions
 
@@ -140,6 +143,51 @@ def test_gene_counting():
     lost = np.where(truth < 0.5, 1, -1) * (calls.mean(axis=0) / 2 - truth)
     assert lost.mean() < -0.03
     assert abs(np.mean(np.where(truth < 0.5, 1, -1) * (found - truth))) < 0.01
+
+
+def test_haplotypes():
+    task = tasks("haplotypes")
+    shares, _ = shown(task["phase_shares"])
+    assert len(task["phase_shares"].example_inputs()["pairs"]) == 14  # six people are clear, four have two pairs
+    np.testing.assert_allclose(shares[6::2], 48 / 57)
+    assert f"{48 / 57:.3f}" == "0.842"
+    assert [f"{20 * p:.2f}" for p in shown(task["count_haplotypes"])] == ["9.37", "1.63", "1.63", "7.37"]
+
+    inputs = task["haplotype_em"].example_inputs()
+    assert (len(inputs["G"]), 2 * len(inputs["G"]), len(data.apoe().people())) == (661, 1322, 2504)
+    p, _ = shown(task["haplotype_em"])
+    assert [f"{1322 * share:.0f}" for share in p[:3]] == ["835", "133", "351"]
+    assert f"{1322 * p[3]:.2f}" == "2.96"
+    settled, _ = task["haplotype_em"](inputs["G"], inputs["haplotypes"], inputs["start"], 400)
+    np.testing.assert_allclose(p, settled, atol=1e-8)
+    assert np.rint(1322 * data.apoe().phased[0]).tolist() == [833, 135, 353, 1]
+
+    _, d_prime, r2 = shown(task["disequilibrium"])
+    np.testing.assert_array_equal(task["disequilibrium"].example_inputs()["p"], data.apoe().phased[0])
+    assert (f"{d_prime:.2f}", f"{r2:.3f}") == ("-0.97", "0.040")
+
+    switches, pairs = shown(task["switch_errors"])
+    assert (switches, pairs, f"{100 * switches / pairs:.1f}") == (162, 1988, "8.1")
+    inputs = task["switch_errors"].example_inputs()
+    phased, truth = inputs["phased"], inputs["truth"]
+    assert truth.shape == (60, 2, 100)
+    assert switch_errors(phased, truth) == (switches, pairs)
+    known = (truth[:, 0] != truth[:, 1]) & (truth[:, 0] >= 0)
+    assert f"{(phased[:, 0] != truth[:, 0])[known].mean():.1f}" == "0.5"
+    # The story says that the sign of D lays each next to the one before: that of EM is nearly always that used here.
+    genotypes, agree = phased.sum(axis=1), []
+    for site in range(0, 99, 9):
+        two = genotypes[:, site : site + 2]
+        a, b = two.mean(axis=0) / 2
+        start = np.outer([1 - a, a], [1 - b, b]).ravel()
+        p, _ = task["haplotype_em"](two, np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), start, 50)
+        agree.append(task["disequilibrium"](p)[0] * np.cov(two.T)[0, 1] > 0)
+    assert np.mean(agree) > 0.9
+
+    pair = shown(task["forward_step"])
+    share = pair / pair.sum()
+    assert [f"{x:.2f}" for x in np.sort(share, axis=None)[-4:]] == ["0.15", "0.15", "0.31", "0.31"]
+    assert (share >= 0.05).sum() == 4
 
 
 def test_motifs():

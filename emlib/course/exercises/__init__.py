@@ -10,6 +10,7 @@ TOPICS = (
     "pitfalls",
     "gibbs",
     "gene_counting",
+    "haplotypes",
     "motifs",
     "transcripts",
     "hmm",
