@@ -20,7 +20,7 @@ exercise = Exercise(
         "find the transcripts that no number of fragments can tell apart.",
     ],
     intro="""
-        A sequencer reads short pieces of RNA, and most of them fit more than one transcript. The chapter counted three
+        A sequencer reads short pieces of RNA, and many of them fit more than one transcript. The chapter counted three
         transcripts of the gene UGT3A2 in this way. Here you write the whole count, in seven functions: from a table of
         what fits what to transcripts per million, and to a warning where the answer is not in the data.
 
