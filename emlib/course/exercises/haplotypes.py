@@ -968,13 +968,11 @@ def _(rng):
 
 
 disequilibrium.check("together and apart", points=3, on=("together", "apart", "apart, other alleles"))
+disequilibrium.check("haplotypes missing", points=2, on=("one haplotype missing", "two haplotypes missing"))
 disequilibrium.check(
-    "haplotypes missing, and none at all to be known",
-    points=2,
-    on=("one haplotype missing", "two haplotypes missing", "at random"),
-)
-disequilibrium.check(
-    "a locus with one allele", points=1, on=("one allele at the second locus", "one allele at the first locus")
+    "alleles at random; a locus with one allele",
+    points=1,
+    on=("at random", "two haplotypes missing", "one allele at the second locus", "one allele at the first locus"),
 )
 
 
