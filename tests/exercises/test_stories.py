@@ -7,10 +7,8 @@ from scipy.stats import nbinom
 
 from emlib import KMeans, PoissonHMM, TranscriptQuantifier, data
 from emlib.course import load
-from emlib.models.transcripts import EquivalenceClasses, pseudoalign
-
-
 from emlib.models.phasing import switch_errors
+from emlib.models.transcripts import EquivalenceClasses, pseudoalign
 
 
 def tasks(topic):

@@ -8,6 +8,7 @@ many sites were sequenced, each has its own frequency and all of them take every
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ class People:
 
 
 @dataclass(frozen=True)
-class GeneModel:
+class GeneModel(ABC):
     """What phenotypes and reads share: genes that meet at random. A subclass says how people are read from data.
 
     Parameters
@@ -107,13 +108,13 @@ class GeneModel:
 
     genotypes: PossibleGenotypes
 
+    @abstractmethod
     def people(self, data: Any) -> People:
         """`data` as the E-step wants them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def simulate(self, params: GeneParams, n: int, rng: np.random.Generator) -> FloatArray:
         """What is seen of `n` people."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ E
 
