@@ -260,7 +260,7 @@ class Source:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[VariantRecord]:
         order, last, number = _Order(self.path), "the header", 0
         source = iter(self.file)
         if self.indexed:
@@ -277,7 +277,7 @@ class Source:
                     f"{self.path} cannot be read after {last}: that line is no VCF, or the file is damaged ({problem})."
                 ) from None
             number += 1
-            record = Record(self.path, number, variant, repeated=order.follow(number, variant))
+            record = VariantRecord(self.path, number, variant, repeated=order.follow(number, variant))
             last = str(record)
             if not self.regions or any(region.holds(variant.CHROM, variant.POS) for region in self.regions):
                 yield record
@@ -286,7 +286,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Record:
+class VariantRecord:
     """A record as htslib gives it, its number from 1, and whether it lies where the one before does."""
 
     path: Path
@@ -407,12 +407,12 @@ class Oddity(NamedTuple):
         return f"{self.words}{self.detail and f' ({self.detail})'}"
 
 
-def odd_alleles(record: Record, alleles: NDArray[np.int16]) -> Oddity | None:
+def odd_alleles(record: VariantRecord, alleles: NDArray[np.int16]) -> Oddity | None:
     """What keeps a record from being two alleles in everybody, out of two; a lone "." is not held against it.
 
     Parameters
     ----------
-    record : Record
+    record : VariantRecord
     alleles : array (n, ploidy)
         Of the people who matter.
     """
@@ -431,7 +431,7 @@ def half_called(alleles: NDArray[np.int16]) -> NDArray[np.bool_]:
     return np.asarray(((alleles >= 0).sum(axis=1) == 1) & ((alleles != ABSENT).sum(axis=1) == 2))
 
 
-def _strange(record: Record, alleles: NDArray[np.int16]) -> Oddity | None:
+def _strange(record: VariantRecord, alleles: NDArray[np.int16]) -> Oddity | None:
     if found := odd_alleles(record, alleles):
         return found
     half = half_called(alleles)

@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..variants import ABSENT, NO_GENOTYPES, OTHER_PLOIDY, SAME_PLACE, Record, Region, Source, half_called, odd_alleles
+from ..variants import (
+    ABSENT,
+    NO_GENOTYPES,
+    OTHER_PLOIDY,
+    SAME_PLACE,
+    Region,
+    Source,
+    VariantRecord,
+    half_called,
+    odd_alleles,
+)
 from .pairs import Ints
 
 MODES = {".vcf": "w", ".vcf.gz": "wz", ".bcf": "wb"}
@@ -94,7 +104,7 @@ def _together(name: str, found: list[tuple[int, int, Ints]]) -> Chromosome:
     )
 
 
-def _genotypes(record: Record) -> tuple[Ints, int, str]:
+def _genotypes(record: VariantRecord) -> tuple[Ints, int, str]:
     """Copies of the alternate allele (n,), -1 for missing; how many are half-called; or why it cannot be phased."""
     nothing: Ints = np.zeros(0, dtype=np.int8)
     if not record.variant.ALT:
