@@ -270,7 +270,7 @@ def test_hidden_chains_that_have_no_errors():
         standard_errors(emlib.PoissonHMM(2), earthquakes())
     with pytest.raises(ValueError, match="only at 1 does a fit maximise"):
         standard_errors(quakes(temperature=0.0), earthquakes())
-    with pytest.raises(ValueError, match="lengths are given, but the rows of a mixture"):
+    with pytest.raises(ValueError, match="lengths are given, but the rows of a PoissonMixture do not follow"):
         standard_errors(PoissonMixture(2, random_state=0).fit(fetal_lamb()), fetal_lamb(), [240])
     with pytest.raises(ValueError, match="lengths sum to 100"):
         standard_errors(quakes(), earthquakes(), [100])
