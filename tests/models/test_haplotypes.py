@@ -207,7 +207,7 @@ def test_what_was_left_out_comes_back():
     G = np.repeat([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 0]], [40, 20, 6, 6], axis=0)
     genotypes = read_genotypes(G)
     search = Search(n_init=3)
-    best = search.run(genotypes, np.random.default_rng(0))
+    best = search.run(genotypes, np.random.default_rng(0), lambda: None)
     [gone] = np.flatnonzero((best.haplotypes == (1, 1, 0)).all(axis=1))  # (1, 0, 0) beside (0, 1, 0) would do
     best = search.completed(genotypes, best, True, lambda: None)
     haplotypes = np.vstack([best.haplotypes, (1, 0, 0)])

@@ -97,7 +97,7 @@ class Search:
     max_iter: int = 10_000
     accelerate: Any = "squarem"
 
-    def run(self, genotypes: Genotypes, rng: np.random.Generator, tick: Callable[[], object] = lambda: None) -> Found:
+    def run(self, genotypes: Genotypes, rng: np.random.Generator, tick: Callable[[], object]) -> Found:
         """All of it. `tick` is called after each climb of the first, each batch of kicks and each question."""
         pairs, haplotypes, exact = self.listed(genotypes)
         few = 10 if self.n_init is None else self.n_init
