@@ -1,7 +1,8 @@
 """Matches of spectra to peptides, correct or not, and the proteins that the peptides came from."""
 
 from .estimator import ScoreMixture
-from .model import MatchParams, MatchPrior, MatchStats, ScoreModel
+from .matches import MatchParams, MatchPrior, MatchStats
+from .model import ScoreModel
 from .proteins import ProteinInference
 from .rates import Calibration, q_values_of, target_decoy_q_values
 from .shapes import GammaShape, GaussianShape, GumbelShape, KnownShape

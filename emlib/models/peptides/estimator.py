@@ -16,7 +16,8 @@ from ...engine import em
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
 from ..checks import check_real, check_whole
-from .model import MatchParams, ScoreModel
+from .matches import MatchParams
+from .model import ScoreModel
 from .rates import Calibration, calibration_of, q_values_of, target_decoy_q_values
 from .shapes import GammaShape, GaussianShape, GumbelShape, KnownShape, Shape
 
@@ -37,8 +38,8 @@ class ScoreMixture(EMEstimator):
         Shape of incorrect scores. "kernel" takes it from the decoys alone, without assuming a shape; the others are
         fitted to decoys and to what EM takes for incorrect among the targets.
     correct : {"gumbel", "gaussian", "gamma", "kernel", "isotonic"}
-        Shape of correct scores. "kernel" divides the density of decoys by that of all targets; "isotonic" asks of decoys
-        among the matches of a score only that their share falls as the score rises.
+        Shape of correct scores. "kernel" divides the density of decoys by that of all targets; "isotonic" asks
+        only that the share of decoys among matches falls as the score rises.
     competition : bool
         Whether targets and decoys competed for each spectrum, so that an incorrect match was either with equal
         probability. The number of decoys then is evidence about the weights. False where decoys were searched apart.
@@ -70,8 +71,8 @@ class ScoreMixture(EMEstimator):
 
     References
     ----------
-    Keller et al. (2002), *Analytical Chemistry* 74; Choi & Nesvizhskii (2008), *Journal of Proteome Research* 7; Käll et al.
-    (2008), *Journal of Proteome Research* 7, for posterior errors against q-values.
+    Keller et al. (2002), *Analytical Chemistry* 74; Choi & Nesvizhskii (2008), *Journal of Proteome Research* 7; Käll
+    et al. (2008), *Journal of Proteome Research* 7, for posterior errors against q-values.
 
     Examples
     --------
@@ -151,7 +152,9 @@ class ScoreMixture(EMEstimator):
             return 0.0 if x.min() > 0 else float(x.min() - 0.05 * (np.median(x) - x.min()) - 1e-9)
         shift = check_real("shift", self.shift)
         if "gamma" in (self.incorrect, self.correct) and not x.min() > shift:
-            raise ValueError(f"shift is {shift:g}, but a score is {x.min():g}; gamma densities need scores above the shift.")
+            raise ValueError(
+                f"shift is {shift:g}, but a score is {x.min():g}; gamma densities need scores above the shift."
+            )
         return shift
 
     def _mixture(self, x: FloatArray, decoy: NDArray[np.bool_], shift: float) -> Any:
@@ -275,7 +278,9 @@ def _matches(scores: ArrayLike, is_decoy: ArrayLike) -> tuple[FloatArray, NDArra
     """Scores and labels, or one sentence on what is wrong with them."""
     x, labels = _scores(scores), np.asarray(is_decoy)
     if labels.shape != x.shape:
-        raise ValueError(f"is_decoy has the shape {labels.shape}, but there are {len(x)} scores; one label each is needed.")
+        raise ValueError(
+            f"is_decoy has the shape {labels.shape}, but there are {len(x)} scores; one label each is needed."
+        )
     if labels.dtype.kind not in "biuf" or not np.isin(labels, [0, 1]).all():
         odd = labels[~np.isin(labels, [0, 1])] if labels.dtype.kind in "biuf" else labels
         raise ValueError(f"is_decoy holds {odd.tolist()[0]!r}; it must be True for decoys and False for targets.")
@@ -293,7 +298,7 @@ def _matches(scores: ArrayLike, is_decoy: ArrayLike) -> tuple[FloatArray, NDArra
     above = (ranks[~decoy].sum() - t * (t + 1) / 2) / (m * t)  # how often a target scores above a decoy
     if above < 0.5 - 4 * np.sqrt((m + t + 1) / (12 * m * t)):
         raise ValueError(
-            f"decoys score higher than targets (medians {np.median(x[decoy]):g} and {np.median(x[~decoy]):g}); is_decoy may be "
-            "the wrong way round, or lower scores are better and scores need the opposite sign."
+            f"decoys score higher than targets (medians {np.median(x[decoy]):g} and {np.median(x[~decoy]):g}); "
+            "is_decoy may be the wrong way round, or lower scores are better and scores need the opposite sign."
         )
     return x, decoy

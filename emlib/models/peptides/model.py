@@ -1,8 +1,8 @@
 """Correct and incorrect matches under one heap of scores: one E and one M, with rows whose label is known.
 
-A spectrum's best match among the target peptides is correct or not, and nobody sees which. Its best match among decoys,
-sequences that exist nowhere, is incorrect for certain. So decoys are rows with a known label: their responsibility never
-changes, and the incorrect component is held where they are (eq. 13.2).
+A match to a target peptide is correct or not, and nobody sees which. A match to a decoy, which exists nowhere, is
+incorrect for certain. So decoys are rows with a known label: their responsibility never changes, and the incorrect
+component is held where they are (eq. 13.2).
 """
 
 from __future__ import annotations
@@ -17,55 +17,10 @@ from ...engine.blocks import Rows
 from ...engine.em import EPS, Degenerate
 from ...engine.families.base import dirichlet
 from ...engine.latent import SOFT, FloatArray, Latent, assign
+from .matches import MatchParams, MatchPrior, MatchStats
 from .shapes import GaussianShape, Shape
 
 LEAST_SHARE = 1e-12  # of a weight that a jump made negative
-
-
-@dataclass(frozen=True)
-class MatchParams:
-    """Shares (2,) of incorrect and correct matches among the targets; parameters of the two shapes."""
-
-    weights: FloatArray
-    incorrect: FloatArray
-    correct: FloatArray
-
-
-@dataclass(frozen=True)
-class MatchStats:
-    """Expected incorrect and correct targets (2,), decoys, and the statistics of both shapes, decoys included.
-
-    `noise` bounds the rounding error of the log-likelihood computed in the same pass.
-    """
-
-    targets: FloatArray
-    decoys: float
-    incorrect: Any
-    correct: Any
-    noise: float = 0.0
-
-    @property
-    def counts(self) -> FloatArray:
-        """Expected rows (2,) of either kind."""
-        return self.targets + [self.decoys, 0.0]
-
-    def __add__(self, other: MatchStats) -> MatchStats:
-        return MatchStats(
-            self.targets + other.targets,
-            self.decoys + other.decoys,
-            self.incorrect + other.incorrect,
-            self.correct + other.correct,
-            self.noise + other.noise,
-        )
-
-
-@dataclass(frozen=True)
-class MatchPrior:
-    """As if `targets` - 1 (2,) had been seen of either kind, and these statistics of scores; made by `ScoreModel.prior`."""
-
-    targets: FloatArray
-    incorrect: Any
-    correct: Any
 
 
 @dataclass(frozen=True)
@@ -77,8 +32,8 @@ class ScoreModel:
 
     References
     ----------
-    Keller et al. (2002), *Analytical Chemistry* 74; Choi & Nesvizhskii (2008), *Journal of Proteome Research* 7, for decoys
-    as rows of known label.
+    Keller et al. (2002), *Analytical Chemistry* 74; Choi & Nesvizhskii (2008), *Journal of Proteome Research* 7, for
+    decoys as rows of known label.
 
     Examples
     --------
@@ -121,16 +76,22 @@ class ScoreModel:
 
     def m_step(self, stats: MatchStats, prior: MatchPrior | None = None) -> MatchParams:
         """Shares among the targets (eq. 13.4; in a competition 13.5), and each shape's own best parameters."""
-        targets, incorrect, correct = stats.targets, stats.incorrect, stats.correct
+        rows, incorrect, correct = self._rows(stats), stats.incorrect, stats.correct
         if prior is not None:
-            targets = np.maximum(targets + prior.targets - 1.0, 0.0)
+            rows = np.maximum(rows + prior.rows - 1.0, 0.0)
             incorrect, correct = incorrect + prior.incorrect, correct + prior.correct
-        if not targets.sum() > 0:
+        if not rows.sum() > 0:
             raise Degenerate("there is no target.")
-        if self.competition:  # half of what is incorrect, decoys included
-            targets = np.array([0.5 * (targets[0] + stats.decoys), targets[1]])
-        weights = targets / targets.sum()
-        return MatchParams(weights, self.incorrect.maximise(incorrect), self.correct.maximise(correct))
+        return MatchParams(self._weights(rows), self.incorrect.maximise(incorrect), self.correct.maximise(correct))
+
+    def _rows(self, stats: MatchStats) -> FloatArray:
+        """The rows (2,) that tell of the weights."""
+        return stats.counts if self.competition else stats.targets
+
+    def _weights(self, rows: FloatArray) -> FloatArray:
+        """Shares among the targets; in a competition half of what is incorrect are targets."""
+        targets = rows * [0.5, 1.0] if self.competition else rows
+        return np.asarray(targets / targets.sum())
 
     def flaw(self, params: MatchParams, stats: MatchStats) -> str:
         """A correct component that has shrunk onto a score, or holds nothing."""
@@ -138,26 +99,25 @@ class ScoreModel:
             return "the correct component sits on a single score; there may be no correct matches."
         return ""
 
-    def prior(self, targets: Any, incorrect: Any, correct: Any) -> MatchPrior:
-        """Pseudo-matches: Dirichlet parameters (2,) of the shares, and scores as if seen, of either kind."""
+    def prior(self, rows: Any, incorrect: Any, correct: Any) -> MatchPrior:
+        """Pseudo-matches: Dirichlet parameters (2,) of the shares of rows, and scores as if seen, of either kind."""
         return MatchPrior(
-            np.asarray(targets, dtype=float),
+            np.asarray(rows, dtype=float),
             self.incorrect.statistics(np.asarray(incorrect, dtype=float), np.ones(len(incorrect))),
             self.correct.statistics(np.asarray(correct, dtype=float), np.ones(len(correct))),
         )
 
     def log_prior(self, params: MatchParams, prior: MatchPrior) -> float:
         """What the pseudo-matches would add to the log-likelihood."""
-        shares = float(xlogy(prior.targets - 1.0, params.weights).sum())
+        rows = params.weights * ([2.0, 1.0] if self.competition else [1.0, 1.0])
+        shares = float(xlogy(prior.rows - 1.0, rows / rows.sum()).sum())
         first = self.incorrect.expected(prior.incorrect, params.incorrect)
         return shares + first + self.correct.expected(prior.correct, params.correct)
 
-    def draw(
-        self, stats: MatchStats, prior: MatchPrior, rng: np.random.Generator, current: Any = None
-    ) -> MatchParams:
+    def draw(self, stats: MatchStats, prior: MatchPrior, rng: np.random.Generator, current: Any = None) -> MatchParams:
         """Shares and shapes from their posteriors."""
         return MatchParams(
-            dirichlet(stats.targets + prior.targets, rng),
+            self._weights(dirichlet(self._rows(stats) + prior.rows, rng)),
             self.incorrect.draw(stats.incorrect + prior.incorrect, rng),
             self.correct.draw(stats.correct + prior.correct, rng),
         )

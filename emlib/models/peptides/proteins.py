@@ -1,7 +1,7 @@
 """Which proteins were there: a peptide that several proteins contain came from one of them, and nobody saw which.
 
-The hidden label is that of chapter 11, where fragments fit several transcripts, and so is the model: peptides with the same
-candidates are an equivalence class, counted by how many of them are expected to be correct.
+The hidden label is that of chapter 11, where fragments fit several transcripts, and so is the model: peptides with the
+same candidates are an equivalence class, counted by how many of them are expected to be correct.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from ..transcripts.model import TranscriptModel, TranscriptParams
 class ProteinInference(EMEstimator):
     """Proteins behind peptides, some of which several proteins share.
 
-    A correct peptide comes from protein g with probability proportional to the share of g (over its `sizes`); the shares are
+    A correct peptide comes from protein g with probability proportional to its share (over its `sizes`); shares are
     those that maximise the likelihood of the candidates, each peptide counted by its probability of being correct
-    (eq. 13.8). In the E-step a shared peptide is split among its candidates (eq. 13.9). A protein is present
-    if one of its peptides is both correct and its own (eq. 13.10).
+    (eq. 13.8). In the E-step a shared peptide is split among its candidates (eq. 13.9). A protein is present if one of
+    its peptides is both correct and its own (eq. 13.10).
 
     Parameters
     ----------
     sizes : mapping of str to float, optional
-        How many peptides of each protein could be seen at all. Without it every protein is as visible as the next, and one
-        that explains nothing on its own loses its peptides to those that do.
+        How many peptides of each protein could be seen at all. Without it every protein is as visible as the next, and
+        one that explains nothing on its own loses its peptides to those that do.
     max_iter, tol, prior, accelerate
         As in the mixtures; the prior is a `DirichletPrior` on shares.
 
@@ -55,12 +55,12 @@ class ProteinInference(EMEstimator):
 
     Notes
     -----
-    ProteinProphet (Nesvizhskii et al. 2003) splits a shared peptide by the *probabilities* of its proteins instead of their
-    shares, computes the probabilities from the split, and repeats. Its fixed point maximises no likelihood that has been
-    stated, so that iteration is not EM, and this is not ProteinProphet; only the last step, eq. 13.10, is the same. Neither has a
-    prior that proteins are absent, and both take peptides for independent. So a protein seen by one peptide
-    alone is as probable as that peptide, which is too hopeful: wrong peptides hit proteins at random, and most proteins
-    have no other peptide to contradict them. Give each peptide once, with its best match.
+    ProteinProphet (Nesvizhskii et al. 2003) splits a shared peptide by the *probabilities* of its proteins instead of
+    their shares, computes the probabilities from the split, and repeats. No likelihood has been stated that its fixed
+    point maximises, so that iteration is not EM, and this is not ProteinProphet: it has the formula of eq. 13.10 in
+    common with it, and lacks its correction for proteins that are seen by one peptide alone. Such a protein is as
+    probable here as its peptide, which is too hopeful, since wrong peptides hit proteins at random and mostly one
+    each. Peptides are taken for independent; give each once, with its best match.
 
     References
     ----------

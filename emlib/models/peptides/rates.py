@@ -1,7 +1,7 @@
 """From scores to error rates of a list: counted with decoys, or added up from posterior errors.
 
-The posterior error is of one match, the false discovery rate of a list, the q-value of a match the lowest rate of any list
-that holds it.
+The posterior error is of one match, the false discovery rate of a list, the q-value of a match the lowest rate of any
+list that holds it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ...engine.latent import FloatArray
 def target_decoy_q_values(scores: ArrayLike, is_decoy: ArrayLike) -> FloatArray:
     """q-values by target-decoy competition: decoys above a threshold stand for incorrect targets above it (eq. 13.7).
 
-    The rate of the list of all targets at or above a score is ``(decoys + 1) / targets``; the one keeps it from being too
-    hopeful on average. The q-value is the lowest rate among the lists that a match is in, and never above 1.
+    The rate of the list of all targets at or above a score is ``(decoys + 1) / targets``; the one keeps it from being
+    too hopeful on average. The q-value is the lowest rate among the lists that a match is in, and never above 1.
 
     Parameters
     ----------

@@ -1,14 +1,14 @@
 """What the scores of one kind of match look like: a shape with its statistics, its M-step and its draw.
 
-Gaussian and gamma are exponential families: three sums say all about a component. A Gumbel is one only where its scale is
-known, for then ``exp(-x / scale)`` is a column of data; with the scale free no fixed number of sums will do, and its
+Gaussian and gamma are exponential families: three sums say all about a component. A Gumbel is one only where its scale
+is known, for then ``exp(-x / scale)`` is a column of data; with the scale free no fixed number of sums will do, and its
 statistic is the whole tally of scores with their responsibilities. It adds up like any other, if it is a long one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -59,7 +59,7 @@ def tally(x: FloatArray, r: FloatArray) -> Tally:
 class Shape(Protocol):
     """What the model asks of a shape; parameters are an array (2,), named by `names`."""
 
-    names: tuple[str, ...]
+    names: ClassVar[tuple[str, ...]]
 
     def statistics(self, x: FloatArray, r: FloatArray) -> Any:
         """Of scores x (n,) with responsibilities r (n,)."""
@@ -103,7 +103,7 @@ class GaussianShape:
     """
 
     origin: float = 0.0
-    names = ("mean", "sd")
+    names: ClassVar[tuple[str, ...]] = ("mean", "sd")
 
     def statistics(self, x: FloatArray, r: FloatArray) -> Sums:
         """See `Shape`."""
@@ -138,7 +138,7 @@ class GaussianShape:
 
     def sample(self, params: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """See `Shape`."""
-        return rng.normal(*params, size=n)
+        return rng.normal(params[0], params[1], size=n)
 
 
 @dataclass(frozen=True)
@@ -149,12 +149,12 @@ class GammaShape:
     --------
     >>> shape = GammaShape(shift=-1.0)
     >>> k, scale = shape.maximise(shape.statistics(np.array([0.0, 1.0, 3.0]), np.ones(3)))
-    >>> round(k * scale, 12)  # the mean, above the shift
+    >>> round(float(k * scale), 12)  # the mean, above the shift
     2.333333333333
     """
 
     shift: float = 0.0
-    names = ("shape", "scale")
+    names: ClassVar[tuple[str, ...]] = ("shape", "scale")
 
     def _above(self, x: FloatArray) -> FloatArray:
         return np.maximum(x - self.shift, 0.0)
@@ -198,15 +198,15 @@ class GammaShape:
 
     def sample(self, params: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """See `Shape`."""
-        return self.shift + rng.gamma(*params, size=n)
+        return self.shift + rng.gamma(params[0], params[1], size=n)
 
 
 @dataclass(frozen=True)
 class GumbelShape:
     """Gumbel scores: what the best of many chance matches scores, if single ones have exponential tails.
 
-    The log density ``log t + a - t x - exp(a - t x)``, with ``t = 1 / scale`` and ``a = location / scale``, is concave in
-    (t, a). So the M-step has one answer: ``exp(-a)`` is the mean of ``exp(-t x)``, and t is the root of one equation.
+    The log density ``log t + a - t x - exp(a - t x)``, with ``t = 1 / scale`` and ``a = location / scale``, is concave
+    in (t, a). So the M-step has one answer: ``exp(-a)`` is the mean of ``exp(-t x)``, and t the root of one equation.
 
     Examples
     --------
@@ -216,7 +216,7 @@ class GumbelShape:
     [2.0, 0.5]
     """
 
-    names = ("location", "scale")
+    names: ClassVar[tuple[str, ...]] = ("location", "scale")
 
     def statistics(self, x: FloatArray, r: FloatArray) -> Tally:
         """See `Shape`."""
@@ -261,13 +261,13 @@ class GumbelShape:
         w, n = stats.weights, float(stats.weights.sum())
         mean = float(w @ stats.scores / n)
         y = stats.scores - mean
-        middle, width = np.log(1.0 / self.maximise(stats)[1]), 10.0 / np.sqrt(n)
+        middle, width = np.log(1.0 / self.maximise(stats)[1]), 8.0 / np.sqrt(n)
 
         def log_posterior(log_t: float) -> float:  # the location integrated out
             t = np.exp(log_t)
             return float(n * log_t - n * _log_mean_exp(t, y, w, n))
 
-        nodes = np.linspace(middle - width, middle + width, 25)
+        nodes = np.linspace(middle - width, middle + width, 15)
         smooth = CubicSpline(nodes, [log_posterior(u) for u in nodes])
         t = float(np.exp(draw_from_log_density(smooth, nodes[0], nodes[-1], 1, rng)[0]))
         a = np.log(rng.standard_gamma(n)) - np.log(n) - _log_mean_exp(t, y, w, n)
@@ -275,7 +275,7 @@ class GumbelShape:
 
     def sample(self, params: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """See `Shape`."""
-        return rng.gumbel(*params, size=n)
+        return rng.gumbel(params[0], params[1], size=n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +293,7 @@ class KnownShape:
     grid: FloatArray
     density: FloatArray
     tail: float = 1.0
-    names: tuple[str, ...] = ()
+    names: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def of(cls, x: FloatArray, width: float | None = None, n: int = 2048) -> KnownShape:
@@ -303,9 +303,9 @@ class KnownShape:
 
         Examples
         --------
-        >>> shape = KnownShape.of(np.random.default_rng(0).normal(size=5000))
+        >>> shape = KnownShape.of(np.random.default_rng(0).normal(size=50_000))
         >>> np.exp(shape.log_density(np.array([0.0, 1.0]), np.zeros(0))).round(2).tolist()
-        [0.4, 0.24]
+        [0.39, 0.24]
         """
         if width is None:
             low, high = np.percentile(x, [25, 75])
