@@ -108,5 +108,5 @@ def calibration_of(scores: FloatArray, is_decoy: NDArray[np.bool_], errors: Floa
         edges,
         np.bincount(inner[~is_decoy], minlength=B).astype(np.int64),
         np.bincount(inner[is_decoy], minlength=B).astype(np.int64),
-        np.bincount(inner[~is_decoy], errors[~is_decoy], B),
+        np.bincount(inner[~is_decoy], errors[~is_decoy], B).astype(float),
     )
