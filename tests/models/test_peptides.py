@@ -407,6 +407,7 @@ def test_proteins_maximise_their_likelihood():
 def test_what_cannot_be_told_apart_is_said():
     found = ProteinInference().fit([["A", "B"], ["B", "A", "C"], ["C"]], [0.9, 0.9, 0.9])
     assert found.groups_ == (("A", "B"), ("C",))
+    np.testing.assert_allclose(found.own_probabilities_, [0.9, 0.9])
 
 
 def test_a_protein_without_a_peptide_of_its_own_is_not_needed():

@@ -192,7 +192,7 @@ class ScoreMixture(EMEstimator):
         return best, error, params.weights, named
 
     def _ratio(self, x: FloatArray, decoy: NDArray[np.bool_], shift: float) -> Any:
-        """Posterior errors without a shape of correct scores: as many incorrect targets as decoys, score by score."""
+        """Posterior errors without a shape of correct scores: as many incorrect targets as decoys (eq. 13.9)."""
         share = min(float(decoy.sum() / (~decoy).sum()), 1.0)
         if self.correct == "isotonic":
             falling = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip").fit(x, decoy)

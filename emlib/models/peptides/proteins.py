@@ -27,8 +27,8 @@ class ProteinInference(EMEstimator):
 
     A correct peptide comes from protein g with probability proportional to its share (over its `sizes`); shares are
     those that maximise the likelihood of the candidates, each peptide counted by its probability of being correct
-    (eq. 13.8). In the E-step a shared peptide is split among its candidates (eq. 13.9). A protein is present if one of
-    its peptides is both correct and its own (eq. 13.10).
+    (eq. 13.10). In the E-step a shared peptide is split among its candidates (eq. 13.11). A protein is present if one
+    of its peptides is both correct and its own (eq. 13.12).
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ class ProteinInference(EMEstimator):
     groups_ : tuple of tuples of str (G,)
         Proteins that have the same peptides cannot be told apart and are one group.
     probabilities_ : array (G,)
-        That some protein of the group is present.
+        That some protein of the group is present, if every shared peptide was dealt on its own.
+    own_probabilities_ : array (G,)
+        The same from peptides that no other group contains: what is left if shared ones are somebody else's.
     shares_ : array (G,)
         Of the correct peptides.
     counts_ : array (G,)
@@ -57,10 +59,11 @@ class ProteinInference(EMEstimator):
     -----
     ProteinProphet (Nesvizhskii et al. 2003) splits a shared peptide by the *probabilities* of its proteins instead of
     their shares, computes the probabilities from the split, and repeats. No likelihood has been stated that its fixed
-    point maximises, so that iteration is not EM, and this is not ProteinProphet: it has the formula of eq. 13.10 in
+    point maximises, so that iteration is not EM, and this is not ProteinProphet: it has the formula of eq. 13.12 in
     common with it, and lacks its correction for proteins that are seen by one peptide alone. Such a protein is as
     probable here as its peptide, which is too hopeful, since wrong peptides hit proteins at random and mostly one
-    each. Peptides are taken for independent; give each once, with its best match.
+    each. Peptides are taken for independent; give each once, with its best match. Parts of shared peptides are
+    taken for independent too, though they would be wrong together; where `own_probabilities_` is lower, believe it.
 
     References
     ----------
@@ -126,22 +129,28 @@ class ProteinInference(EMEstimator):
         self.shares_: FloatArray = best.params.shares
         self.responsibilities_ = _split(each, self.shares_)
         self.counts_: FloatArray = np.asarray(p @ self.responsibilities_)
-        own = self.responsibilities_.multiply(p[:, None]).tocsc()  # correct, and from this group
-        with np.errstate(divide="ignore"):
-            absent = np.add.reduceat(np.append(np.log1p(-np.minimum(own.data, 1.0)), 0.0), own.indptr[:-1])
-        self.probabilities_: FloatArray = -np.expm1(absent)
+        split, alone = self.responsibilities_, np.diff(self.responsibilities_.indptr) == 1
+        self.probabilities_: FloatArray = _at_least_one(split, p, len(groups))
+        self.own_probabilities_: FloatArray = _at_least_one(split, p * alone, len(groups))
         self._warn(best)
         return self
 
 
 def _split(each: EquivalenceClasses, shares: FloatArray) -> csr_array:
-    """What part of each peptide comes from each group (eq. 13.9); evenly where no candidate has a share."""
+    """What part of each peptide comes from each group (eq. 13.11); evenly where no candidate has a share."""
     matrix = each.matrix
     found = matrix.data * shares[each.members]
     total = np.add.reduceat(found, each.starts[:-1])
     none = np.repeat(total <= 0, each.sizes)
     found[none], total[total <= 0] = 1.0, each.sizes[total <= 0]
     return csr_array((found / np.repeat(total, each.sizes), each.members, each.starts), shape=matrix.shape)
+
+
+def _at_least_one(split: csr_array, p: FloatArray, G: int) -> FloatArray:
+    """The probability (G,) that a peptide is both correct and the group's own (eq. 13.12)."""
+    with np.errstate(divide="ignore"):
+        absent = np.log1p(-np.minimum(split.data * np.repeat(p, np.diff(split.indptr)), 1.0))
+    return np.abs(np.expm1(np.bincount(split.indices, absent, minlength=G)))
 
 
 def _grouped(rows: list[list[str]]) -> tuple[tuple[tuple[str, ...], ...], list[list[int]]]:

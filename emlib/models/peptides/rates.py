@@ -15,7 +15,7 @@ from ...engine.latent import FloatArray
 
 
 def target_decoy_q_values(scores: ArrayLike, is_decoy: ArrayLike) -> FloatArray:
-    """q-values by target-decoy competition: decoys above a threshold stand for incorrect targets above it (eq. 13.7).
+    """q-values by target-decoy competition: decoys above a threshold stand for incorrect targets above it (eq. 13.8).
 
     The rate of the list of all targets at or above a score is ``(decoys + 1) / targets``; the one keeps it from being
     too hopeful on average. The q-value is the lowest rate among the lists that a match is in, and never above 1.
@@ -50,7 +50,7 @@ def target_decoy_q_values(scores: ArrayLike, is_decoy: ArrayLike) -> FloatArray:
 
 
 def q_values_of(errors: ArrayLike) -> FloatArray:
-    """q-values of targets from their posterior errors: the mean of those at least as good (eq. 13.6).
+    """q-values of targets from their posterior errors: the mean of those at least as good (eq. 13.7).
 
     Parameters
     ----------

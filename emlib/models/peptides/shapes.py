@@ -231,7 +231,7 @@ class GumbelShape:
             return np.asarray(-z - np.exp(-z) - np.log(scale))
 
     def maximise(self, stats: Tally) -> FloatArray:
-        """The root by Brent's method, from the scale that has the right standard deviation."""
+        """The root of eq. 13.6 by Brent's method, from the scale that has the right standard deviation."""
         w, n = stats.weights, _held(stats.weights.sum())
         mean = float(w @ stats.scores / n)
         y = stats.scores - mean
