@@ -9,6 +9,7 @@ from . import shipped
 from .cells import BloodCells, pbmc
 from .classics import Penguins, earthquakes, fetal_lamb, galaxies, old_faithful, penguins, stackloss, times_deaths
 from .genetics import Apoe, Trios, apoe, blood_groups, hapmap_trios, linkage
+from .proteomics import Matches, scope2
 from .raters import Caries, anaesthetists, caries, tuberculin
 from .sequences import (
     DNA,
@@ -32,6 +33,7 @@ __all__ = [
     "BloodCells",
     "Caries",
     "CopyNumbers",
+    "Matches",
     "Penguins",
     "Promoters",
     "TranscriptReads",
@@ -57,6 +59,7 @@ __all__ = [
     "pbmc",
     "penguins",
     "provenance",
+    "scope2",
     "stackloss",
     "times_deaths",
     "tuberculin",

@@ -3,10 +3,34 @@
 A new model adds one `Case` to the file of its field. `test_conformance.py` fails while a family or a model has none.
 """
 
-from . import annotators, chains, clusters, genes, haplotypes, hidden_numbers, mixtures, motifs, tomography, transcripts
+from . import (
+    annotators,
+    chains,
+    clusters,
+    genes,
+    haplotypes,
+    hidden_numbers,
+    mixtures,
+    motifs,
+    peptides,
+    tomography,
+    transcripts,
+)
 from .base import Case
 
 __all__ = ["CASES", "Case"]
 
-FIELDS = [mixtures, chains, genes, haplotypes, clusters, motifs, transcripts, annotators, tomography, hidden_numbers]
+FIELDS = [
+    mixtures,
+    chains,
+    genes,
+    haplotypes,
+    clusters,
+    motifs,
+    transcripts,
+    annotators,
+    tomography,
+    hidden_numbers,
+    peptides,
+]
 CASES = [case for field in FIELDS for case in field.CASES]
