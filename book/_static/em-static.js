@@ -1,24 +1,73 @@
-/* Loaded in <head>, before Font Awesome and before MathJax: what explorers and quizzes need on a page without a kernel. */
+/* What explorers and quizzes need on a page without a kernel. */
 
-/* 1. The theme's Font Awesome replaces every <i> by an <svg>. The Play widget then fails on its own icon, and the frames
- *    linked to it stop moving. Icons that appear later (the widgets') are left alone; they bring their own icon font. */
-window.FontAwesomeConfig = Object.assign({}, window.FontAwesomeConfig, { observeMutations: false });
+/* 1. Widgets are loaded when one of them is about to come into sight (or before printing, if the reader has time): the page
+ *    names the file with their state and the library that draws them (book/_ext/widgets.py). `emWidgets.load()` loads them
+ *    at once and is kept when all are drawn. */
+var emWidgets = (function () {
+  var VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
+  var loading = null;
 
-/* 2. Widgets call the API of MathJax 2, `MathJax.Hub.Queue(["Typeset", MathJax.Hub, element])`; the book has MathJax 3. */
-document.addEventListener("DOMContentLoaded", function () {
-  /* Deferred scripts, MathJax among them, have run by now. A page without an equation has no MathJax. */
-  var mathjax = window.MathJax;
-  if (!mathjax || !mathjax.typesetPromise || mathjax.Hub) return;
-  var chain = mathjax.startup.promise;
-  mathjax.Hub = {
-    Queue: function (command) {
-      if (!Array.isArray(command) || command[0] !== "Typeset" || !command[2]) return;
-      chain = chain.then(function () { return mathjax.typesetPromise([command[2]]); }).catch(console.error);
-    },
-  };
-});
+  function script(address) {
+    return new Promise(function (done, failed) {
+      var element = document.createElement("script");
+      element.src = address;
+      element.onload = done;
+      element.onerror = function () { failed(new Error("cannot load " + address)); };
+      document.head.append(element);
+    });
+  }
 
-/* 3. Two buttons of the theme say other words than their names do; and widgets draw sliders and buttons without names. Both
+  /* The library waits for the page's load event, which is over: its listener is called at once. */
+  function library(address) {
+    var listen = window.addEventListener;
+    window.addEventListener = function (kind, listener) {
+      if (kind === "load") setTimeout(listener, 0);
+      else listen.apply(window, arguments);
+    };
+    return script(address).finally(function () { window.addEventListener = listen; });
+  }
+
+  function drawn() {
+    return new Promise(function (done) {
+      (function look() {
+        var all = Array.prototype.every.call(document.querySelectorAll(VIEW), function (view) {
+          var before = view.previousElementSibling;
+          return before && before.querySelector(".jupyter-widgets");
+        });
+        if (all) done(); else setTimeout(look, 50);
+      })();
+    });
+  }
+
+  function load() {
+    var files = document.documentElement.dataset;
+    if (!files.emManager) return Promise.resolve();
+    loading = loading || script(files.emState).then(function () { return library(files.emManager); }).then(drawn);
+    return loading;
+  }
+
+  function state(text) {
+    var element = document.createElement("script");
+    element.type = "application/vnd.jupyter.widget-state+json";
+    element.textContent = text;
+    document.head.append(element);
+  }
+
+  window.addEventListener("load", function () {
+    if (!document.documentElement.dataset.emManager) return;
+    var near = new IntersectionObserver(function (seen) {
+      if (!seen.some(function (view) { return view.isIntersecting; })) return;
+      near.disconnect();
+      load();
+    }, { rootMargin: "150% 0px" });
+    document.querySelectorAll(VIEW).forEach(function (view) { near.observe(view.parentElement); });
+    window.addEventListener("beforeprint", load);
+  });
+
+  return { load: load, state: state };
+})();
+
+/* 2. Two buttons of the theme say other words than their names do; and widgets draw sliders and buttons without names. Both
  *    appear late or change by themselves, so we watch the page; an attribute is only set where it differs, or the
  *    watching would never end. */
 function setAttribute(element, name, value) {
@@ -60,7 +109,7 @@ document.addEventListener("DOMContentLoaded", function () {
   });
 });
 
-/* 4. Quizzes show an explanation by CSS alone; this reads it out. */
+/* 3. Quizzes show an explanation by CSS alone; this reads it out. */
 document.addEventListener("change", function (event) {
   var quiz = event.target.closest(".em-quiz");
   if (quiz) quiz.querySelector(".em-said").textContent = event.target.parentElement.querySelector(".em-why").textContent;

@@ -137,14 +137,9 @@ def open_page(browser) -> Iterator[Callable]:
         page, log = context.new_page(), Log()
         log.watch(page)
         page.goto(url, wait_until="load")
-        page.evaluate("() => window.MathJax?.startup?.promise")
-        # Every top-level widget leaves a script element behind and puts its view beside it.
-        page.wait_for_function(
-            """() => [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')]
-                       .every(script => script.previousElementSibling?.querySelector('.jupyter-widgets'))""",
-            timeout=20_000,
-        )
-        page.wait_for_timeout(300)  # late errors and requests
+        page.add_style_tag(content=SHOW_ALL)
+        page.evaluate("() => window.emWidgets?.load()")
+        page.wait_for_load_state("networkidle")  # late errors and requests
         return page, log
 
     yield open_page
@@ -172,14 +167,15 @@ class Visit:
         return [url for url in self.log.requests if not url.startswith((self.home, "data:", "blob:"))]
 
 
+# Sections out of sight are laid out when they come near (em.css): here, all at once.
+SHOW_ALL = "* { content-visibility: visible !important; }"
 OBSERVE = r"""() => {
-    const UNKNOWN = 'mjx-merror, mjx-mtext[style*="red"]';  // an error, an undefined macro
     const count = selector => document.querySelectorAll(selector).length;
     const main = document.querySelector('main').cloneNode(true);
-    main.querySelectorAll('pre, code, script, mjx-container').forEach(element => element.remove());
+    main.querySelectorAll('pre, code, script, .katex').forEach(element => element.remove());
     return {
         untypeset: [...document.querySelectorAll('main .math')]
-            .filter(element => !element.querySelector('mjx-container') || element.querySelector(UNKNOWN))
+            .filter(element => !element.querySelector('.katex') || element.querySelector('.katex-error'))
             .map(element => element.textContent.trim()),
         raw_tex: main.textContent.match(/\\[(\[].{0,40}|\$\$.{0,40}/g) || [],
         widgets_in_source: count('script[type="application/vnd.jupyter.widget-view+json"]'),

@@ -1317,8 +1317,9 @@ def pair_by_pair(phased, truth):
         clusters $j$ and $k$ there. Return
 
         $$\\begin{aligned}
-          F_l(j, k) = P(g_l \\mid j, k)\\, \\bigl[ & s^2 F_{l-1}(j, k) + s\\, F_{l-1}(j, \\cdot)\\, q_k \\\\
-          & + s\\, q_j\\, F_{l-1}(\\cdot, k) + q_j\\, q_k\\, F_{l-1}(\\cdot, \\cdot) \\bigr],
+          F_l(j, k) = {} & P(g_l \\mid j, k)\\, \\bigl[ s^2 F_{l-1}(j, k) \\\\
+          & + s\\, F_{l-1}(j, \\cdot)\\, q_k + s\\, q_j\\, F_{l-1}(\\cdot, k) \\\\
+          & + q_j\\, q_k\\, F_{l-1}(\\cdot, \\cdot) \\bigr],
         \\end{aligned}$$
 
         where a dot stands for a sum, and $P(g \\mid j, k)$ is the probability that an allele of cluster $j$ and one of

@@ -1,0 +1,134 @@
+"""Equations are typeset when the book is built, by KaTeX in a JavaScript engine that pip installs (mini-racer).
+
+In the reader's browser they are text and a style sheet: nothing is left to compute, no page has to wait for a script of
+a megabyte, and equations also stand without JavaScript. Each brings MathML for screen readers. TeX that KaTeX does not
+know is a warning, which ends the build.
+
+Macros are those of ``katex_macros`` in _config.yml.
+"""
+
+import atexit
+import functools
+import html
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+from py_mini_racer import MiniRacer
+from sphinx.locale import _
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+
+KATEX = Path(__file__).parent / "vendor" / "katex.min.js"
+STYLE = "_static/vendor/katex/katex.min.css"
+# The error, if any, comes back as data: what MiniRacer raises would hold a trace of minified code.
+TYPESET = """(function (tex, options) {
+    try { return JSON.stringify([katex.renderToString(tex, JSON.parse(options)), null]); }
+    catch (error) { return JSON.stringify([null, error.message]); }
+})"""
+# Between dollars, as in the texts of widgets.
+DOLLARS = re.compile(r"(?<![\\$])(\$\$?)(?=\S)([^$]*?[^$\s\\])\1(?!\d)")
+
+logger = logging.getLogger(__name__)
+
+
+class TexError(ValueError):
+    """What KaTeX could not typeset, and why."""
+
+
+@functools.cache
+def engine():
+    """KaTeX, started once in a process; an engine that is not closed keeps the process from ending."""
+    racer = MiniRacer()
+    atexit.register(racer.close)
+    racer.eval(KATEX.read_text(encoding="utf-8"))
+    return racer
+
+
+@functools.cache
+def typeset(tex: str, display: bool, macros: tuple[tuple[str, str], ...] = ()) -> str:
+    """TeX as HTML; raises `TexError` with KaTeX's reason."""
+    options = json.dumps({"displayMode": display, "macros": dict(macros), "strict": False, "throwOnError": True})
+    made, reason = json.loads(engine().eval(f"{TYPESET}({json.dumps(tex)}, {json.dumps(options)})"))
+    if made is None:
+        raise TexError(f"this equation cannot be typeset ({reason}): {tex}")
+    return made
+
+
+def one_display(tex: str) -> str:
+    """Several lines or paragraphs of a displayed equation as one.
+
+    Only lines of its own are put into an environment: what is in none can be broken where a phone needs it.
+    """
+    parts = [rf"\begin{{split}}{part}\end{{split}}" if has_lines(part) else part for part in paragraphs(tex)]
+    return parts[0] if len(parts) == 1 else r"\begin{aligned}" + r"\\".join(parts) + r"\end{aligned}"
+
+
+def has_lines(tex: str) -> bool:
+    """Whether an equation has line breaks outside of environments."""
+    depth = 0
+    for word in re.findall(r"\\begin\b|\\end\b|\\\\", tex):
+        depth += {r"\begin": 1, r"\end": -1}.get(word, 0)
+        if word == r"\\" and depth == 0:
+            return True
+    return False
+
+
+def paragraphs(tex: str) -> list[str]:
+    """Those that hold something; at least one."""
+    return [part for part in tex.split("\n\n") if part.strip()] or [""]
+
+
+def typeset_dollars(text: str, macros: tuple[tuple[str, str], ...] = ()) -> str:
+    """HTML in which what stands between dollars is typeset."""
+    return DOLLARS.sub(lambda found: typeset(html.unescape(found[2]), found[1] == "$$", macros), text)
+
+
+# ---------------------------------------------------------------- Sphinx
+def macros_of(config) -> tuple[tuple[str, str], ...]:
+    """The macros of the book, as KaTeX names them."""
+    return tuple(("\\" + name, meaning) for name, meaning in config.katex_macros.items())
+
+
+def typeset_node(translator, node, tex, display):
+    """The node's HTML; its TeX and a warning where it has none."""
+    try:
+        return typeset(tex, display, macros_of(translator.builder.config))
+    except TexError as error:
+        logger.warning("%s", error, location=node)
+        return html.escape(tex)
+
+
+def visit_inline(self, node):
+    """An equation in a line."""
+    self.body.append(self.starttag(node, "span", "", CLASS="math notranslate nohighlight"))
+    self.body.append(typeset_node(self, node, node.astext(), display=False) + "</span>")
+    raise nodes.SkipNode
+
+
+def visit_display(self, node):
+    """A displayed equation, with its number and the link to it."""
+    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, _("Link to this equation"))
+        self.body.append("</span>")
+    tex = node.astext() if node["nowrap"] else one_display(node.astext())
+    self.body.append(typeset_node(self, node, tex, display=True) + "</div>\n")
+    raise nodes.SkipNode
+
+
+def add_style(app, page):
+    """Load the style sheet where there is an equation."""
+    if 'class="katex' in page.html or page.context.get("em_widget_math"):
+        page.into_head(f'<link rel="stylesheet" href="{page.up}{STYLE}" />')
+
+
+def setup(app):
+    """Register with Sphinx: `html_math_renderer: katex` in _config.yml chooses it."""
+    app.setup_extension("output")
+    app.add_config_value("katex_macros", {}, "html")
+    app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
+    app.connect("page-output", add_style)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
