@@ -59,6 +59,7 @@ endif
 # After a warning the parsed pages are thrown away too; kept, they would hide the same warning from the next run.
 site: .venv/.stamp _build/_toc_$(SOLUTIONS).yml
 	@$(BIN)/jupyter-book build . --toc _build/_toc_$(SOLUTIONS).yml --warningiserror --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python book/_tools/lite.py
 	@echo "The site is in _build/html"
 
 exercises: .venv/.stamp ## make the exercises' notebooks and solution pages from emlib/course/exercises, and run them

@@ -65,3 +65,11 @@ document.addEventListener("change", function (event) {
   var quiz = event.target.closest(".em-quiz");
   if (quiz) quiz.querySelector(".em-said").textContent = event.target.parentElement.querySelector(".em-why").textContent;
 });
+
+/* 5. JupyterLite needs a server. On a page opened from the disk its button leads to where that is said. */
+document.addEventListener("DOMContentLoaded", function () {
+  if (location.protocol !== "file:") return;
+  document.querySelectorAll("a.btn-em-lite").forEach(function (link) {
+    link.href = link.href.replace(/lite\/notebooks\/index\.html.*$/, "book/appendix/how_to_read.html#running-the-code");
+  });
+});
