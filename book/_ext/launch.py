@@ -95,7 +95,7 @@ def buttons(page, source, to_root, where):
     if source.endswith(".ipynb"):
         notebook = f"{page}.ipynb"
         runs = [link("JupyterLite", f"{to_root}{LITE}?{urlencode({'path': notebook}, safe='/')}", "jupyterlite.svg")]
-        runs[0] |= {"tooltip": "Run this page in the browser, with nothing to install", "label": "em-lite"}
+        runs[0] |= {"text": "In the browser (JupyterLite)", "tooltip": "Nothing to install", "label": "em-lite"}
         if where:
             runs.append(link("Binder", where.binder(notebook), "binder.svg"))
             runs.append(link("Colab", where.colab(notebook), "colab.png"))

@@ -66,7 +66,8 @@ class Page:
     def say(self, text: str) -> str:
         """MyST as Markdown."""
         said = self._mathematics(self._blocks(text))
-        return re.sub(r"\n---\n+---\n", "\n---\n", re.sub(r"\n{3,}", "\n\n", said)).strip("\n")
+        said = re.sub(r"\n{3,}", "\n\n", said).strip("\n")
+        return re.sub(r"^---\n(?:\n*---\n)+", "---\n", said, flags=re.MULTILINE)  # one rule between two boxes
 
     # -------------------------------------------------------------- blocks
     def _blocks(self, text: str) -> str:

@@ -17,6 +17,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+BRANCH = """# Notebooks of the course
+
+Made from the branch `main` whenever the site is published; changes made here are lost. Binder and Colab open these files
+from the buttons of the site. `emlib-*.whl` is the library they import.
+"""
 EXTENSIONS = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
 
 
@@ -94,11 +99,26 @@ def make(build: Path) -> bool:
     return True
 
 
+def compose_branch(build: Path, folder: Path) -> None:
+    """What the branch `notebooks` holds: copies, the wheel, and what Binder needs to run them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(build / "notebooks", folder)
+    shutil.copytree(ROOT / ".binder", folder / ".binder")
+    (wheel,) = (build / "lite" / "wheel").glob("*.whl")
+    for file in (wheel, ROOT / "requirements.txt", ROOT / "LICENSE", ROOT / "LICENSE-TEXT"):
+        shutil.copy2(file, folder)
+    (folder / "README.md").write_text(BRANCH, encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Put JupyterLite into the built site.")
     parser.add_argument("--build", type=Path, default=ROOT / "_build", help="the folder with html/ and notebooks/")
-    print("JupyterLite", "made" if make(parser.parse_args(arguments).build.resolve()) else "is up to date")
+    parser.add_argument("--branch", type=Path, help="write what the branch `notebooks` holds into this folder, too")
+    options = parser.parse_args(arguments)
+    print("JupyterLite", "made" if make(options.build.resolve()) else "is up to date")
+    if options.branch:
+        compose_branch(options.build.resolve(), options.branch)
     return 0
 
 
