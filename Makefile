@@ -23,7 +23,7 @@ BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
 
 .DEFAULT_GOAL := help
 .PHONY: help book site serve test lint test-unit test-notebooks test-book test-all test-slow benchmarks-smoke \
-        test-wheel test-oldest test-newest exercises notebooks benchmarks lock clean
+        test-wheel test-oldest test-newest test-pyodide exercises notebooks benchmarks lock clean
 
 help: ## show this list
 	@echo "Usage: make <target>"
@@ -59,6 +59,7 @@ endif
 # After a warning the parsed pages are thrown away too; kept, they would hide the same warning from the next run.
 site: .venv/.stamp _build/_toc_$(SOLUTIONS).yml
 	@$(BIN)/jupyter-book build . --toc _build/_toc_$(SOLUTIONS).yml --warningiserror --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python book/_tools/lite.py
 	@echo "The site is in _build/html"
 
 exercises: .venv/.stamp ## make the exercises' notebooks and solution pages from emlib/course/exercises, and run them
@@ -129,6 +130,10 @@ test-oldest: .venv-oldest/.stamp ## unit tests on the oldest dependencies we pro
 
 test-newest: .venv-newest/.stamp ## unit tests on the newest dependencies there are
 	.venv-newest/$(notdir $(BIN))/python -m $(UNIT)
+
+# .ci/pyodide_versions.py writes the constraints, which move too fast to be kept.
+test-pyodide: .venv-pyodide/.stamp ## unit tests on the versions that readers' browsers get
+	.venv-pyodide/$(notdir $(BIN))/python -m $(UNIT)
 
 # ---------------------------------------------------------------- housekeeping
 lock: .venv/.stamp ## pin requirements.txt again from pyproject.toml, for every system and Python >= 3.11

@@ -114,3 +114,13 @@ document.addEventListener("change", function (event) {
   var quiz = event.target.closest(".em-quiz");
   if (quiz) quiz.querySelector(".em-said").textContent = event.target.parentElement.querySelector(".em-why").textContent;
 });
+
+/* 5. A notebook is saved, not shown as text. JupyterLite needs a server: on a page opened from the disk its button leads to
+ *    where that is said. */
+document.addEventListener("DOMContentLoaded", function () {
+  document.querySelectorAll("a.btn-em-download").forEach(function (link) { link.download = ""; });
+  if (location.protocol !== "file:") return;
+  document.querySelectorAll("a.btn-em-lite").forEach(function (link) {
+    link.href = link.href.replace(/lite\/notebooks\/index\.html.*$/, "book/appendix/how_to_read.html#running-the-code");
+  });
+});

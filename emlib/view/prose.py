@@ -27,8 +27,10 @@ def quote(name: str, value: float, spec: str) -> None:
     In a notebook, ``quote("share", 35.588, ".1f")``; in its text, ``a share of {glue:text}`share` %``.
     """
     text = as_prose(value, spec)
-    from myst_nb import glue  # comes with emlib[book], and only pages need it
-
+    try:
+        from myst_nb import glue
+    except ImportError:  # it comes with emlib[book]; without it, as in a reader's browser, there is no page to tell
+        return
     glue(name, text, display=False)
 
 
