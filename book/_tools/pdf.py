@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -70,10 +71,23 @@ def read_book(config: Path, version: str, commit: str, when: int) -> Book:
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
     html = settings.get("html", {})
     licence = re.sub(r"<[^>]+>", "", html.get("extra_footer", ""))
-    online = html.get("baseurl", "")
-    if online and not online.endswith("/"):
-        online += "/"
-    return Book(settings["title"], settings["author"], licence, version, commit, when, online)
+    return Book(settings["title"], settings["author"], licence, version, commit, when, online_address(settings))
+
+
+def online_address(settings: dict) -> str:
+    """Where the site is published: as said, or where GitHub Pages shows that of the repository; empty if nowhere.
+
+    Examples
+    --------
+    >>> online_address({"repository": {"url": "https://github.com/Someone/course"}})
+    'https://someone.github.io/course/'
+    """
+    said = settings.get("html", {}).get("baseurl", "")
+    repository = urlsplit(settings.get("repository", {}).get("url", ""))
+    if not said and repository.netloc == "github.com":
+        owner, _, name = repository.path.strip("/").partition("/")
+        said = f"https://{owner.lower()}.github.io/{name}"
+    return said.rstrip("/") + "/" if said else ""
 
 
 # ---------------------------------------------------------------- the pages before the first

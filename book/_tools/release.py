@@ -10,7 +10,7 @@
         README.md, SHA256SUMS
 
 Two runs on one commit give the same bytes: dates are those of the commit, entries of archives are sorted. (The PDF
-too, by the same Chromium with the same fonts.) A tree with changes is refused, for nobody could make that release again.
+too, by the same Chromium with the same fonts.) A tree with changes is refused: nobody could make that release again.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from book._tools import archives, pdf, texts  # noqa: E402 - the file is run by 
 NAME = "em-book"
 LICENCES = ("LICENSE", "LICENSE-TEXT")
 LITE = "lite/"  # Python in the browser: it needs a server and the net
+FILES = "lite/files/"  # but these are the notebooks to which the buttons of the pages lead
 
 
 class Refused(Exception):
@@ -67,7 +68,7 @@ def read_commit(root: Path, dirty: bool) -> Commit:
     changes = git(root, "status", "--porcelain").splitlines()
     if changes and not dirty:
         raise Refused(
-            f"The tree has {len(changes)} changes that are not committed (the first: {changes[0][3:]}): "
+            f"The tree has changes that are not committed, such as {changes[0][3:]}: "
             "commit them, or make a trial release with DIRTY=1."
         )
     name, when = git(root, "log", "-1", "--format=%H %ct").split()
@@ -84,19 +85,27 @@ def site_files(site: Path, note: bytes) -> Iterable[tuple[str, Path | bytes]]:
     """The built site without Python in the browser, whose pages say where else it can be run."""
     for path in sorted(path for path in site.rglob("*") if path.is_file()):
         name = path.relative_to(site).as_posix()
-        if name.startswith(LITE):
+        if name.startswith(LITE) and not name.startswith(FILES):
             if path.name == "index.html":
                 yield name, note
         elif path.name != ".buildinfo":
             yield name, path
 
 
-def notebook_files(book: Path, tracked: Iterable[str]) -> Iterable[tuple[str, Path]]:
-    """The notebooks that students get, under the names they have in the book, so that links among them hold."""
-    for name in tracked:
+def notebook_files(folder: Path, names: Iterable[str]) -> Iterable[tuple[str, Path]]:
+    """The notebooks that students get, under the names they have in the book, so that links among them hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    names : iterable of str
+        Paths in it, such as ``book/principles/mixtures.ipynb``.
+    """
+    for name in names:
         path = Path(name)
-        if path.suffix == ".ipynb" and path.parts[0] == book.name and not {"solutions", "_tools"} & set(path.parts):
-            yield path.relative_to(book.name).as_posix(), book.parent / name
+        if path.suffix == ".ipynb" and path.parts[0] == "book" and not {"solutions", "_tools"} & set(path.parts):
+            yield path.relative_to("book").as_posix(), folder / name
 
 
 def data_files(root: Path, tracked: Iterable[str]) -> Iterable[tuple[str, Path]]:
@@ -123,30 +132,43 @@ class Release:
 
     def make(self, say) -> None:
         """Write all pieces."""
-        facts = {"version": self.version, "commit": self.commit.name, "wheel": self.wheel_name}
+        self.make_archives(say)
+        say("PDF: some minutes")
+        book = pdf.read_book(self.root / "_config.yml", self.version, self.commit.name, self.commit.when)
+        pages = pdf.make(book, self.site, self.toc, self.folder / f"{self.stem}.pdf", say)
+        text = texts.RELEASE.format(pages=pages, listing=texts.listing(self.folder), **self.facts)
+        (self.folder / "README.md").write_bytes(text.encode())
+        archives.write_sums(self.folder)
+
+    def make_archives(self, say) -> None:
+        """Write all but the PDF: what depends on the commit and the packages alone."""
         licences = [(name, self.root / name) for name in LICENCES]
         say("wheel and sdist")
         self.build_library()
         shutil.copyfile(self.root / "requirements.txt", self.folder / "requirements.txt")
 
         say("site")
-        readme = [("README.txt", texts.SITE.format(**facts).encode())]
+        readme = [("README.txt", texts.SITE.format(**self.facts).encode())]
         self.zip("site", [*site_files(self.site, texts.NO_LITE.encode()), *licences, *readme])
         say("notebooks")
-        readme = [("README.md", texts.NOTEBOOKS.format(**facts).encode())]
+        readme = [("README.md", texts.NOTEBOOKS.format(**self.facts).encode())]
         tools = [(name, self.folder / name) for name in (self.wheel_name, "requirements.txt")]
-        notebooks = notebook_files(self.root / "book", self.tracked("book"))
-        self.zip("notebooks", [*notebooks, *tools, *licences, *readme])
+        self.zip("notebooks", [*self.notebooks(), *tools, *licences, *readme])
         say("data")
-        readme = [("README.md", texts.DATA.format(**facts).encode())]
+        readme = [("README.md", texts.DATA.format(**self.facts).encode())]
         self.zip("data", [*data_files(self.root, self.tracked("emlib/data")), *licences, *readme])
 
-        say("PDF: some minutes")
-        book = pdf.read_book(self.root / "_config.yml", self.version, self.commit.name, self.commit.when)
-        pages = pdf.make(book, self.site, self.toc, self.folder / f"{self.stem}.pdf", say)
-        text = texts.RELEASE.format(stem=self.stem, pages=pages, listing=texts.listing(self.folder), **facts)
-        (self.folder / "README.md").write_bytes(text.encode())
-        archives.write_sums(self.folder)
+    def notebooks(self) -> Iterable[tuple[str, Path]]:
+        """The copies in plain Markdown that the build of the site writes beside it; else the book's own, in MyST."""
+        copies = self.site.parent / "notebooks"
+        if copies.is_dir():
+            return notebook_files(copies, sorted(path.relative_to(copies).as_posix() for path in copies.rglob("*")))
+        return notebook_files(self.root, self.tracked("book"))
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the texts of a release tell."""
+        return {"version": self.version, "commit": self.commit.name, "wheel": self.wheel_name}
 
     @property
     def wheel_name(self) -> str:
@@ -192,20 +214,20 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Make the files of a release from the built site and the checkout.")
     parser.add_argument("site", type=Path)
-    parser.add_argument(
-        "--toc", type=Path, default=ROOT / "_toc.yml", help="the table of contents the site was built from"
-    )
+    parser.add_argument("--toc", type=Path, default=ROOT / "_toc.yml", help="the one that the site was built from")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "release")
     parser.add_argument("--dirty", action="store_true", help="also from a tree with changes; the release will say so")
     parser.add_argument("--check", action="store_true", help="only say whether this tree can be released")
     options = parser.parse_args(arguments)
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
     try:
         if options.check:
             read_commit(ROOT, options.dirty)
             return 0
-        made = release(
-            ROOT, options.site, options.toc, options.out, options.dirty, lambda text: print(text, flush=True)
-        )
+        made = release(ROOT, options.site, options.toc, options.out, options.dirty, say)
     except Refused as reason:
         print(reason, file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ from pathlib import Path
 KINDS = {
     "-site.zip": "the site: unpack it anywhere and open `index.html` in a browser; no network needed",
     ".pdf": "the whole book on paper",
-    "-notebooks.zip": "chapters, exercises and projects as notebooks, with the library; its README says how to run them",
+    "-notebooks.zip": "chapters, exercises and projects as notebooks, with the library; its README says how to run",
     "-data.zip": "the data with their provenance",
     ".whl": "the library `emlib`, for `pip install`",
     ".tar.gz": "its source",
@@ -25,7 +25,9 @@ The PDF has {pages} pages. `SHA256SUMS` holds the checksums: `sha256sum --check 
 `shasum -a 256 --check SHA256SUMS`).
 
 Wheel, source and archives are the same, byte for byte, whoever makes them from this commit with the packages of
-`requirements.txt`; the PDF also needs the same Chromium. Text: CC BY 4.0. Code: BSD-3-Clause. Data: see their provenance.
+`requirements.txt`; the PDF also needs the same Chromium.
+
+Text: CC BY 4.0. Code: BSD-3-Clause. Data: see their provenance.
 """
 
 SITE = """\
@@ -63,8 +65,8 @@ NOTEBOOKS = """\
 
 Version {version}, made from commit {commit}.
 
-`principles/` and `applications/` are the chapters, `exercises/` and, where there are any, `projects/` are for you to fill
-in. All hold the outputs they had when the book was made, so they can also be read as they are.
+`principles/` and `applications/` are the chapters, `exercises/` and, where there are any, `projects/` are for you to
+fill in. All hold the outputs they had when the book was made, so they can also be read as they are.
 
 ## How to run them
 

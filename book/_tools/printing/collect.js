@@ -2,12 +2,14 @@
 () => {
   const article = document.querySelector("article");
   const remove = selector => article.querySelectorAll(selector).forEach(element => element.remove());
-  /* What hears the page, hears an equation as it was written. */
-  for (const item of window.MathJax?.startup?.document?.math ?? []) {
-    item.typesetRoot?.setAttribute("role", "img");
-    item.typesetRoot?.setAttribute("aria-label", item.math.trim());
-  }
-  remove("script, style, noscript, template, button, mjx-assistive-mml, .headerlink, .viewcode-link, .em-said, .em-table");
+  /* Whoever has the page read out hears an equation as it was written; its letters alone would be nonsense. */
+  const say = (element, tex) => {
+    element?.setAttribute("role", "img");
+    element?.setAttribute("aria-label", tex.trim());
+  };
+  for (const item of window.MathJax?.startup?.document?.math ?? []) say(item.typesetRoot, item.math);
+  article.querySelectorAll(".katex").forEach(katex => say(katex, katex.querySelector("annotation")?.textContent ?? ""));
+  remove("script, style, noscript, template, button, mjx-assistive-mml, .katex-mathml, .headerlink, .viewcode-link, .em-said, .em-table");
   /* The code of a figure, folded on the page because it only draws. */
   remove("details.hide.above-input");
   /* A canvas has no markup of its own. */

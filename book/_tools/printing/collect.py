@@ -9,7 +9,7 @@ READY = """() => {
     const widgets = [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')];
     const math = [...document.querySelectorAll('article .math')];
     return document.readyState === 'complete'
-        && math.every(element => element.querySelector('mjx-container, math, svg'))
+        && math.every(element => element.querySelector('mjx-container, .katex'))
         && widgets.every(script => script.parentElement.querySelector('.jupyter-widgets'));
 }"""
 
@@ -26,7 +26,7 @@ class Article:
 def collect(page, address: str) -> Article:
     """Open one page of the site and take out its article."""
     page.goto(address, wait_until="load")
-    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate("() => Promise.all([window.MathJax?.startup?.promise, window.emWidgets?.load()])")
     page.wait_for_function(READY, timeout=PATIENCE)
     for handle in page.locator(".em-explorer .noUi-handle").all():
         show_last_frame(handle)
