@@ -35,8 +35,9 @@ When the data hide something: Expectation-Maximization in computational biology
 Version {version}, made from commit {commit}.
 
 Open index.html in a browser. Nothing is fetched from the network: text, equations, explorers, quizzes and the search
-work from the disk. Two things do not: running Python in the browser (JupyterLite) needs a web server and is left out,
-and links that lead to other sites need the net. To run the code, take the archive of notebooks of the same release.
+work from the disk (the search names pages without quoting them). Two things do not: running Python in the browser
+(JupyterLite) needs a web server and is left out, and links that lead to other sites need the net. To run the code, take
+the archive of notebooks of the same release.
 
 Text: CC BY 4.0 (LICENSE-TEXT). Code: BSD-3-Clause (LICENSE).
 """

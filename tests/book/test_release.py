@@ -92,6 +92,42 @@ def unpacked(folder, what, where) -> Path:
     return inside
 
 
+# ---------------------------------------------------------------- the site from a disk
+def test_site_works_from_a_disk(folder, tmp_path, open_page):
+    site = unpacked(folder, "site", tmp_path / "Bücher auf Reisen")
+    page, log = open_page(f"{(site / 'index.html').as_uri()}")
+    page.wait_for_url("**/intro.html")
+    page.get_by_role("link", name="The two-step dance").first.click()
+    page.wait_for_url("**/mixtures.html")
+    page.context.close()
+
+    page, log = open_page((site / "book/principles/mixtures.html").as_uri())
+    unset = "() => [...document.querySelectorAll('main .math')].filter(m => !m.querySelector('mjx-container, .katex'))"
+    assert page.evaluate(f"{unset}.length") == 0
+    handle, frame = page.locator(".em-explorer .noUi-handle").first, page.locator(".em-explorer img.em-frame").first
+    first = frame.get_attribute("src")
+    handle.focus()
+    handle.press("End")
+    page.wait_for_function("first => document.querySelector('.em-explorer img.em-frame').src !== first", arg=first)
+    assert (log.errors, log.failures) == ([], [])
+    assert [url for url in log.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    page.context.close()
+
+    page, log = open_page((site / "search.html").as_uri() + "?q=responsibilities")
+    page.wait_for_function("() => document.querySelectorAll('#search-results li').length > 5")
+    page.locator("#search-results li a").first.click()
+    page.wait_for_url("**/book/**")
+    assert [url for url in log.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    page.context.close()
+
+
+def test_site_on_a_disk_says_that_it_does_not_run_python(folder, tmp_path):
+    site = unpacked(folder, "site", tmp_path)
+    assert not list((site / "lite").rglob("*.wasm"))
+    assert all("Not in this copy" in page.read_text(encoding="utf-8") for page in site.glob("lite/**/index.html"))
+    assert "is left out" in (site / "README.txt").read_text(encoding="utf-8")
+
+
 # ---------------------------------------------------------------- notebooks and data
 @pytest.mark.parametrize("name", ["principles/incomplete_data.ipynb", "exercises/mixtures.ipynb"])
 def test_notebook_runs_with_the_library_beside_it(folder, tmp_path, name, monkeypatch):
