@@ -4,8 +4,11 @@
   const remove = selector => article.querySelectorAll(selector).forEach(element => element.remove());
   /* Whoever has the page read out hears an equation as it was written; its letters alone would be nonsense. */
   const say = (element, tex) => {
-    element?.setAttribute("role", "img");
-    element?.setAttribute("aria-label", tex.trim());
+    if (!element) return;
+    element.setAttribute("role", "img");
+    element.setAttribute("aria-label", tex.trim());
+    /* Of what is hidden in part, Chromium tags nothing. */
+    element.querySelectorAll("[aria-hidden]").forEach(part => part.removeAttribute("aria-hidden"));
   };
   for (const item of window.MathJax?.startup?.document?.math ?? []) say(item.typesetRoot, item.math);
   article.querySelectorAll(".katex").forEach(katex => say(katex, katex.querySelector("annotation")?.textContent ?? ""));
