@@ -133,6 +133,8 @@ def flatten(body: Tag, where: str) -> None:
         freeze(explorer, where)
     for quiz in body.find_all("form", class_="em-quiz"):
         answer(quiz)
+    for figure in body.find_all("figure"):
+        figure["role"] = "group"  # the picture in it has the description
     for details in body.find_all("details"):
         details.name = "div"
         details["class"] = [*details.get("class", []), "em-unfolded"]
@@ -152,7 +154,6 @@ def freeze(explorer: Tag, where: str) -> None:
     if controls := explorer.find(class_="em-controls"):
         controls.decompose()
     explorer.append(parse(f'<p class="em-elsewhere">{shown}To move it: {where}.</p>'))
-    explorer["role"] = "figure"
 
 
 def answer(quiz: Tag) -> None:
