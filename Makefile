@@ -6,6 +6,7 @@ SERVE ?= 1# SERVE=0 builds the site and stops
 SOLUTIONS ?= 1# SOLUTIONS=0 leaves the solution pages of the exercises out
 NOTEBOOKS ?=# `make notebooks NOTEBOOKS=book/principles/mixtures.ipynb` runs only that one
 JOBS ?= auto# worker processes of the unit tests
+DIRTY ?=# DIRTY=1 makes a trial release from a tree with changes
 UPGRADE ?=# `make lock UPGRADE=--upgrade` moves every pin to its newest version
 
 ifeq ($(OS),Windows_NT)
@@ -23,7 +24,7 @@ BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
 
 .DEFAULT_GOAL := help
 .PHONY: help book site serve test lint test-unit test-notebooks test-book test-all test-slow benchmarks-smoke \
-        test-wheel test-oldest test-newest test-pyodide exercises notebooks benchmarks lock clean
+        test-wheel test-oldest test-newest test-pyodide exercises notebooks benchmarks release lock clean
 
 help: ## show this list
 	@echo "Usage: make <target>"
@@ -134,6 +135,15 @@ test-newest: .venv-newest/.stamp ## unit tests on the newest dependencies there 
 # .ci/pyodide_versions.py writes the constraints, which move too fast to be kept.
 test-pyodide: .venv-pyodide/.stamp ## unit tests on the versions that readers' browsers get
 	.venv-pyodide/$(notdir $(BIN))/python -m $(UNIT)
+
+# ---------------------------------------------------------------- downloads
+# Always from a fresh site: what an earlier build left behind must not get into a release.
+RELEASE := book/_tools/release.py _build/html $(if $(filter-out 0,$(DIRTY)),--dirty)
+release: .venv/.stamp ## site, notebooks, PDF, library and data in dist/release/<version>, with checksums (DIRTY=1 for a trial)
+	@$(BIN)/python $(RELEASE) --check
+	@rm -rf _build/html _build/.doctrees
+	@$(MAKE) --no-print-directory site
+	@$(BIN)/python $(RELEASE) --toc _build/_toc_$(SOLUTIONS).yml
 
 # ---------------------------------------------------------------- housekeeping
 lock: .venv/.stamp ## pin requirements.txt again from pyproject.toml, for every system and Python >= 3.11

@@ -6,7 +6,6 @@ and per way of opening it (http and file); a test that needs to click asks for `
 
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,14 +15,11 @@ import pytest
 import yaml
 
 from book._tools import serve
+from book._tools.browser import INSTALL, OPTIONS, find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 PHONE_WIDTH = 390  # pixels; the width of a common phone
-INSTALL = (
-    "install Chromium (Debian/Ubuntu: sudo apt install chromium; macOS: brew install --cask chromium) "
-    "or name its executable in the variable CHROMIUM"
-)
 NO_BROWSER = pytest.StashKey[str]()
 
 
@@ -50,21 +46,6 @@ def require_site() -> None:
 
 
 # ---------------------------------------------------------------- the browser
-def find_chromium() -> str | None:
-    """Return the executable of Chromium or Chrome, or None."""
-    if named := os.environ.get("CHROMIUM"):
-        return named
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
-        if found := shutil.which(name):
-            return found
-    places = [
-        "/Applications/Chromium.app/Contents/MacOS/Chromium",
-        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-        r"C:\Program Files\Google\Chrome\Application\chrome.exe",
-    ]
-    return next((place for place in places if Path(place).is_file()), None)
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The address of the site, served over http on a free port."""
@@ -86,12 +67,8 @@ def browser(request):
         pytest.skip("no Chromium")
     from playwright.sync_api import sync_playwright
 
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     with sync_playwright() as playwright:
-        # The pages are our own, and as root or in a container Chromium's sandbox cannot start.
-        chromium = playwright.chromium.launch(
-            executable_path=executable, headless=True, args=["--no-sandbox", "--disable-gpu", *quiet]
-        )
+        chromium = playwright.chromium.launch(executable_path=executable, headless=True, args=OPTIONS)
         yield chromium
         chromium.close()
 
