@@ -33,6 +33,7 @@ _HOMES = {
     "GeneCounting": "emlib.models.gene_counting",
     "genotype_log_likelihoods": "emlib.models.gene_counting",
     "DawidSkene": "emlib.models.annotators",
+    "DoubletMixture": "emlib.models.doublets",
     "MLEM": "emlib.models.tomography",
     "MissingDataNormal": "emlib.models.missing",
     "RobustRegression": "emlib.models.robust",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
+    from .models.doublets import DoubletMixture as DoubletMixture
     from .models.gene_counting import GeneCounting as GeneCounting
     from .models.gene_counting import genotype_log_likelihoods as genotype_log_likelihoods
     from .models.gibbs import GibbsSampler as GibbsSampler
