@@ -35,6 +35,7 @@ _HOMES = {
     "DawidSkene": "emlib.models.annotators",
     "ProteinInference": "emlib.models.peptides",
     "ScoreMixture": "emlib.models.peptides",
+    "DoubletMixture": "emlib.models.doublets",
     "MLEM": "emlib.models.tomography",
     "MissingDataNormal": "emlib.models.missing",
     "RobustRegression": "emlib.models.robust",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from .models.count_mixtures import BinomialMixture as BinomialMixture
     from .models.count_mixtures import MultinomialMixture as MultinomialMixture
     from .models.count_mixtures import PoissonMixture as PoissonMixture
+    from .models.doublets import DoubletMixture as DoubletMixture
     from .models.gene_counting import GeneCounting as GeneCounting
     from .models.gene_counting import genotype_log_likelihoods as genotype_log_likelihoods
     from .models.gibbs import GibbsSampler as GibbsSampler

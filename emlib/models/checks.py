@@ -106,6 +106,26 @@ def check_counts(X: Numeric, most: FloatArray | None = None, first: int = 0) -> 
         )
 
 
+def check_exposed(X: Numeric, exposed: bool, first: int = 0) -> None:
+    """Refuse values that are no counts; if `exposed`, column 0 holds exposures instead, which must be positive."""
+    if exposed:
+        if X.shape[1] < 2:
+            raise ValueError("X has 1 column; with exposure=True the first holds exposures, so counts need another.")
+        bad = np.flatnonzero(~(X[:, 0] > 0))
+        if len(bad):
+            row = int(bad[0])
+            raise ValueError(f"X holds the exposure {X[row, 0]:g} in row {first + row}; exposures must be above 0.")
+        wrong = np.argwhere((X[:, 1:] < 0) | (np.floor(X[:, 1:]) != X[:, 1:]))
+        if len(wrong):  # (check_counts would number the columns without the first)
+            row, column = (int(index) for index in wrong[0])
+            raise ValueError(
+                f"X holds {X[row, 1 + column]:g} in row {first + row}, column {1 + column}; "
+                "counts must be whole numbers, 0 or above."
+            )
+        return
+    check_counts(X, first=first)
+
+
 def in_short(value: Any) -> str:
     """What a message calls `value`: a plain one by itself, of anything else the type, since its repr may fill a page.
 

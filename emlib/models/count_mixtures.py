@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,20 @@ import numpy as np
 from ..engine import families
 from ..engine.latent import FloatArray
 from ..engine.mixture import MixturePrior
-from .checks import Numeric, check_counts, check_shape
+from .checks import Numeric, check_counts, check_exposed, check_flag, check_shape
 from .mixture_estimator import MixtureEstimator
+
+
+def per_exposure(X: Numeric) -> FloatArray:
+    """A table whose first column is the exposure, as if all rows had had the average one.
+
+    Examples
+    --------
+    >>> per_exposure(np.array([[1.0, 4.0], [3.0, 12.0]])).tolist()
+    [[2.0, 8.0], [2.0, 8.0]]
+    """
+    e = np.asarray(X[:, :1], dtype=float)
+    return np.asarray(X * (e.mean() / e))
 
 
 class CountMixture(MixtureEstimator):
@@ -22,8 +35,32 @@ class CountMixture(MixtureEstimator):
         tags.input_tags.positive_only = True
         return tags
 
+    @property
+    def _exposed(self) -> bool:
+        """Whether the first column is the exposure of the rows."""
+        return check_flag("exposure", getattr(self, "exposure", False))
+
+    @property
+    def _inflated(self) -> bool:
+        """Whether zeros may be structural."""
+        return check_flag("zero_inflation", getattr(self, "zero_inflation", False))
+
     def _check_rows(self, X: Numeric, first: int = 0) -> None:
-        check_counts(X, first=first)
+        check_exposed(X, self._exposed, first)
+
+    def _for_start(self, X: Numeric) -> Numeric:
+        return per_exposure(X) if self._exposed else X
+
+    def _rates_at(self, centres: FloatArray) -> FloatArray:
+        """Rates of rows that were picked as centres."""
+        return centres[:, 1:] / centres[:, :1] if self._exposed else centres
+
+    def _rates_given(self, name: str, d: int) -> FloatArray:
+        """Rates or means of the start, as the user gave them."""
+        rates = check_shape(name, getattr(self, name), (self.n_components, d - self._exposed))
+        if (rates < 0).any():
+            raise ValueError(f"{name} holds {rates.min():g}; {name.removesuffix('_init')} must not be negative.")
+        return rates
 
 
 class PoissonMixture(CountMixture):
@@ -39,16 +76,24 @@ class PoissonMixture(CountMixture):
         Most iterations of a start, and number of starts.
     init_params : str
         How a start is guessed, as in `GaussianMixture`.
+    exposure : bool
+        Whether the first column of X is no count but the exposure of its row: hours watched, molecules sequenced, size
+        factors. Rates are then per unit of it, and every method takes such rows: X is ``np.column_stack([e, counts])``.
+    zero_inflation : bool
+        Whether a zero may be structural: of each component and column a share of rows could not have been counted.
     weights_init, rates_init : array (K,), (K, d), optional
         Parts of the start given by hand.
     random_state, warm_start, accelerate, temperature, prune, reseed
         As in `GaussianMixture`.
     prior : {None, "weak"} or MixturePrior
-        With a `GammaPrior` on the rates; "weak" is a tenth of a row at the mean.
+        With a `GammaPrior` on the rates; "weak" is a tenth of a row at the mean. With `zero_inflation` a
+        `ZeroInflatedPrior`.
 
     Attributes
     ----------
     weights_, rates_ : arrays (K,), (K, d)
+    zero_inflation_ : array (K, d)
+        Shares of structural zeros, with `zero_inflation`.
     log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
         As in every EM estimator.
 
@@ -90,6 +135,8 @@ class PoissonMixture(CountMixture):
         temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
+        exposure: bool = False,
+        zero_inflation: bool = False,
     ) -> None:
         super().__init__(
             n_components,
@@ -107,25 +154,39 @@ class PoissonMixture(CountMixture):
             reseed,
         )
         self.rates_init = rates_init
+        self.exposure = exposure
+        self.zero_inflation = zero_inflation
 
-    def _family(self, d: int) -> families.Poisson:
-        return families.Poisson()
+    def _family(self, d: int) -> families.Family[Any]:
+        return self._world(1.0)
 
-    def _given_start(self, components: families.PoissonParams, d: int, origin: FloatArray) -> families.PoissonParams:
+    def _simulator(self, X: Numeric) -> families.Family[Any]:
+        return self._world(X[:, 0] if self._exposed else 1.0)  # exposures are given, row by row
+
+    def _world(self, exposures: Any) -> families.Family[Any]:
+        if self._inflated:
+            return families.ZeroInflatedPoisson(self._exposed, exposures)
+        return families.ExposedPoisson(exposures) if self._exposed else families.Poisson()
+
+    def _given_start(self, components: Any, d: int, origin: FloatArray) -> Any:
         if self.rates_init is None:
             return components
-        rates = check_shape("rates_init", self.rates_init, (self.n_components, d))
-        if (rates < 0).any():
-            raise ValueError(f"rates_init holds {rates.min():g}; rates must not be negative.")
-        return families.PoissonParams(rates)
+        return replace(components, rates=self._rates_given("rates_init", d))
 
-    def _around(self, centres: FloatArray, whole: families.PoissonParams) -> families.PoissonParams:
-        return families.PoissonParams((1 - self._soften) * centres + self._soften * whole.rates)
+    def _around(self, centres: FloatArray, whole: Any) -> Any:
+        rates = (1 - self._soften) * self._rates_at(centres) + self._soften * whole.rates
+        if not self._inflated:
+            return families.PoissonParams(rates)
+        return families.ZeroInflatedPoissonParams(rates, np.repeat(whole.zeros, len(centres), axis=0))
 
-    def _store(self, components: families.PoissonParams, origin: FloatArray) -> None:
+    def _store(self, components: Any, origin: FloatArray) -> None:
         self.rates_ = components.rates
+        if self._inflated:
+            self.zero_inflation_ = components.zeros
 
-    def _stored(self, origin: FloatArray) -> families.PoissonParams:
+    def _stored(self, origin: FloatArray) -> Any:
+        if self._inflated:
+            return families.ZeroInflatedPoissonParams(self.rates_, self.zero_inflation_)
         return families.PoissonParams(self.rates_)
 
 

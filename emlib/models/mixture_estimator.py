@@ -86,6 +86,10 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     def _check_rows(self, X: Numeric, first: int = 0) -> None:
         """Refuse rows that the family cannot have produced; X begins at row `first` of its table."""
 
+    def _for_start(self, X: Numeric) -> Numeric:
+        """The rows as a guess should compare them."""
+        return X
+
     def _check_fit(self, seen: Survey) -> None:
         """Refuse, or warn of, tables from which nothing can be learned."""
 
@@ -267,15 +271,19 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         if isinstance(rows, Chunks) or how == "random":  # all other starts are content with a sample
             return model.from_responsibilities(rows, Random(K, rng), K)
         if how == "hierarchical":
-            return model.from_responsibilities(rows, OneHot(hierarchical(rows.X, K, rng), K, self._soften), K)
+            return model.from_responsibilities(
+                rows, OneHot(hierarchical(self._for_start(rows.X), K, rng), K, self._soften), K
+            )
         if how == "kmeans":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # too few different rows will show by themselves
-                labels = KMeans(K, random_state=rng).fit(rows.X).labels_
+                labels = KMeans(K, random_state=rng).fit(self._for_start(rows.X)).labels_
             return model.from_responsibilities(rows, OneHot(labels, K, self._soften), K)
         pick = kmeans_plus_plus if how == "k-means++" else random_rows
         whole = model.from_responsibilities(rows, Whole(), 1)
-        return MixtureParams(np.full(K, 1.0 / K), self._around(pick(rows.X, K, rng) - rows.origin, whole.components))
+        return MixtureParams(
+            np.full(K, 1.0 / K), self._around(pick(self._for_start(rows.X), K, rng) - rows.origin, whole.components)
+        )
 
     def _around(self, centres: FloatArray, whole: Any) -> Any:
         """Components at these centres, with the spread of the whole data where they need one."""

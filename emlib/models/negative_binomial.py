@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,18 +29,23 @@ class NegativeBinomialMixture(CountMixture):
     ----------
     n_components : int
         Number of components, K.
+    exposure, zero_inflation : bool
+        As in `PoissonMixture`; means are then per unit of exposure.
     means_init, sizes_init : array (K, d), optional
         Parts of the start given by hand.
     tol, max_iter, n_init, init_params, weights_init, random_state, warm_start, accelerate, temperature, prune, reseed
         As in `PoissonMixture`.
     prior : {None, "weak"} or MixturePrior
-        With a `GammaRatesPrior` on the hidden rates; "weak" is one row like all rows.
+        With a `GammaRatesPrior` on the hidden rates; "weak" is one row like all rows. With `zero_inflation` a
+        `ZeroInflatedPrior`.
 
     Attributes
     ----------
     weights_, means_, sizes_ : arrays (K,), (K, d), (K, d)
         Sizes lie between 1e-8 and 1e8; one of 1e8 says that its column varies no more in this
         component than a Poisson.
+    zero_inflation_ : array (K, d)
+        Shares of structural zeros, with `zero_inflation`.
     log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
         As in every EM estimator.
 
@@ -51,10 +57,10 @@ class NegativeBinomialMixture(CountMixture):
     Notes
     -----
     ``fit`` tallies the expected number of rows at each of the counts that occur, so that only the
-    labels are hidden from its M-step. Under a prior, and where the tallies would hold more than four
-    million numbers (components times different counts), the rates are hidden as well, as in
-    `engine.families.negative_binomial`. Such a climb is slow where means are small beside sizes: at
-    a tenth of them, 99 % of the way is left after a step. Set ``accelerate="squarem"`` there.
+    labels are hidden from its M-step. Under a prior, with exposures or structural zeros, and where the
+    tallies would hold more than four million numbers (components times different counts), the rates are
+    hidden as well, as in `engine.families.negative_binomial`. Such a climb is slow where means are small
+    beside sizes: at a tenth of them, 99 % of the way is left after a step. Set ``accelerate="squarem"`` there.
 
     References
     ----------
@@ -90,6 +96,8 @@ class NegativeBinomialMixture(CountMixture):
         temperature: float | Sequence[float] = 1.0,
         prune: bool = False,
         reseed: bool = False,
+        exposure: bool = False,
+        zero_inflation: bool = False,
     ) -> None:
         super().__init__(
             n_components,
@@ -108,40 +116,55 @@ class NegativeBinomialMixture(CountMixture):
         )
         self.means_init = means_init
         self.sizes_init = sizes_init
+        self.exposure = exposure
+        self.zero_inflation = zero_inflation
 
     _parts_of_start = ("means_init", "sizes_init")
 
-    def _family(self, d: int) -> families.NegativeBinomial:
-        return families.NegativeBinomial()
+    def _family(self, d: int) -> families.Family[Any]:
+        return self._world(1.0)
 
-    def _family_for(self, X: Numeric) -> families.NegativeBinomial:
-        if self.prior is not None and getattr(self.prior, "components", self.prior) is not None:
-            return families.NegativeBinomial()  # a prior speaks of rates
+    def _simulator(self, X: Numeric) -> families.Family[Any]:
+        return self._world(X[:, 0] if self._exposed else 1.0)  # exposures are given, row by row
+
+    def _world(self, exposures: Any) -> families.Family[Any]:
+        if self._inflated:
+            return families.ZeroInflatedNegativeBinomial(self._exposed, exposures)
+        return families.ExposedNegativeBinomial(True, exposures) if self._exposed else families.NegativeBinomial()
+
+    def _family_for(self, X: Numeric) -> families.Family[Any]:
+        under_prior = self.prior is not None and getattr(self.prior, "components", self.prior) is not None
+        if under_prior or self._exposed or self._inflated:  # a prior speaks of rates
+            return self._family(X.shape[1])
         distinct = distinct_counts(X)
         blocks = -(-len(X) // BLOCK_ROWS)  # each block has its tally
         small = self.n_components * len(distinct.values) * blocks <= TABLE
         return families.NegativeBinomial(distinct if small else None)
 
-    def _given_start(
-        self, components: families.NegativeBinomialParams, d: int, origin: FloatArray
-    ) -> families.NegativeBinomialParams:
+    def _given_start(self, components: Any, d: int, origin: FloatArray) -> Any:
         means, sizes = components.means, components.sizes
         if self.means_init is not None:
-            means = check_shape("means_init", self.means_init, (self.n_components, d))
-            if (means < 0).any():
-                raise ValueError(f"means_init holds {means.min():g}; means must not be negative.")
+            means = self._rates_given("means_init", d)
         if self.sizes_init is not None:
-            sizes = check_shape("sizes_init", self.sizes_init, (self.n_components, d))
+            sizes = check_shape("sizes_init", self.sizes_init, (self.n_components, d - self._exposed))
             if (sizes <= 0).any():
                 raise ValueError(f"sizes_init holds {sizes.min():g}; sizes must be positive.")
-        return families.NegativeBinomialParams(means, np.clip(sizes, *SIZES))
+        return replace(components, means=means, sizes=np.clip(sizes, *SIZES))
 
-    def _around(self, centres: FloatArray, whole: families.NegativeBinomialParams) -> families.NegativeBinomialParams:
-        means = (1 - self._soften) * centres + self._soften * whole.means
-        return families.NegativeBinomialParams(means, np.repeat(whole.sizes, len(centres), axis=0))
+    def _around(self, centres: FloatArray, whole: Any) -> Any:
+        means = (1 - self._soften) * self._rates_at(centres) + self._soften * whole.means
+        sizes = np.repeat(whole.sizes, len(centres), axis=0)
+        if not self._inflated:
+            return families.NegativeBinomialParams(means, sizes)
+        zeros = np.repeat(whole.zeros, len(centres), axis=0)
+        return families.ZeroInflatedNegativeBinomialParams(means, sizes, zeros)
 
-    def _store(self, components: families.NegativeBinomialParams, origin: FloatArray) -> None:
+    def _store(self, components: Any, origin: FloatArray) -> None:
         self.means_, self.sizes_ = components.means, components.sizes
+        if self._inflated:
+            self.zero_inflation_ = components.zeros
 
-    def _stored(self, origin: FloatArray) -> families.NegativeBinomialParams:
+    def _stored(self, origin: FloatArray) -> Any:
+        if self._inflated:
+            return families.ZeroInflatedNegativeBinomialParams(self.means_, self.sizes_, self.zero_inflation_)
         return families.NegativeBinomialParams(self.means_, self.sizes_)

@@ -22,6 +22,7 @@ from .counts import (
     Poisson,
     PoissonParams,
 )
+from .exposure import ExposedPoisson
 from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
 from .gaussian_full import Gaussian
@@ -29,6 +30,14 @@ from .gaussian_independent import IndependentNormalInverseWishart
 from .gaussian_tied import TiedGaussian, TiedSphericalGaussian
 from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams
 from .tally import DistinctCounts
+from .zero_inflated import (
+    ExposedNegativeBinomial,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedNegativeBinomialParams,
+    ZeroInflatedPoisson,
+    ZeroInflatedPoissonParams,
+    ZeroInflatedPrior,
+)
 
 __all__ = [
     "BetaPrior",
@@ -40,6 +49,8 @@ __all__ = [
     "DiagonalGaussian",
     "DirichletPrior",
     "DistinctCounts",
+    "ExposedNegativeBinomial",
+    "ExposedPoisson",
     "Family",
     "GammaPrior",
     "GammaRatesPrior",
@@ -56,4 +67,9 @@ __all__ = [
     "SphericalGaussian",
     "TiedGaussian",
     "TiedSphericalGaussian",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedNegativeBinomialParams",
+    "ZeroInflatedPoisson",
+    "ZeroInflatedPoissonParams",
+    "ZeroInflatedPrior",
 ]

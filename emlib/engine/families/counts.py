@@ -91,22 +91,26 @@ class Poisson(_OfCounts):
     def natural(self, params: PoissonParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w - sum of rates, log rate]``."""
         first = log_weights - params.rates.sum(axis=1)
-        return self._natural(first, _log(params.rates), rows)
+        return self._natural(first, log_of(params.rates), rows)
 
     def log_base(self, X: FloatArray) -> FloatArray:
         """``-log x!``."""
         return -gammaln(X + 1.0).sum(axis=-2)
 
+    def _sums(self, totals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Events (K, d), and how many rows (K, 1) they were seen in."""
+        return totals[:, 1:], totals[:, :1]
+
     def maximise(self, stats: Statistics, prior: GammaPrior | None = None) -> PoissonParams:
         """Mean count of each component's share of the rows (eq. 4.4), or its maximum a posteriori (eq. 4.11)."""
         if prior is None:
-            totals = with_starved(stats.totals)
-            return PoissonParams(totals[:, 1:] / totals[:, :1])
+            events, exposure = self._sums(with_starved(stats.totals))
+            return PoissonParams(events / exposure)
         totals = (
             with_starved(stats.totals) if np.any(np.asarray(prior.rate) == 0) else stats.totals
         )  # a flat prior fills nothing in
-        events = np.maximum(totals[:, 1:] + (prior.shape - 1.0), 0.0)
-        return PoissonParams(events / (totals[:, :1] + prior.rate))
+        events, exposure = self._sums(totals)
+        return PoissonParams(np.maximum(events + (prior.shape - 1.0), 0.0) / (exposure + prior.rate))
 
     def weak_prior(self, whole: PoissonParams, K: int) -> GammaPrior:
         """A tenth of a row at the mean of each column."""
@@ -114,9 +118,8 @@ class Poisson(_OfCounts):
 
     def draw(self, stats: Statistics, prior: GammaPrior, rng: np.random.Generator) -> PoissonParams:
         """From the gamma posterior."""
-        return PoissonParams(
-            rng.gamma(stats.totals[:, 1:] + prior.shape) / (stats.totals[:, :1] + prior.rate),
-        )
+        events, exposure = self._sums(stats.totals)
+        return PoissonParams(rng.gamma(events + prior.shape) / (exposure + prior.rate))
 
     def draw_prior(self, prior: GammaPrior, K: int, d: int, rng: np.random.Generator) -> PoissonParams:
         """K components from the prior itself."""
@@ -125,9 +128,10 @@ class Poisson(_OfCounts):
     def log_evidence(self, stats: Statistics, prior: GammaPrior) -> FloatArray:
         """Log probability (K,) of the rows of each component, its rates integrated out; without the base measure."""
         shape, rate = np.asarray(prior.shape, dtype=float), np.asarray(prior.rate, dtype=float)
-        after = stats.totals[:, 1:] + shape
+        events, exposure = self._sums(stats.totals)
+        after = events + shape
         before = shape * np.log(rate) - gammaln(shape)
-        return (before + gammaln(after) - after * np.log(stats.totals[:, :1] + rate)).sum(axis=1)
+        return (before + gammaln(after) - after * np.log(exposure + rate)).sum(axis=1)
 
     def log_prior(self, params: PoissonParams, prior: GammaPrior) -> float:
         """See `Family.log_prior`."""
@@ -135,7 +139,7 @@ class Poisson(_OfCounts):
 
     def slopes(self, stats: Statistics, params: PoissonParams, prior: GammaPrior | None = None) -> PoissonParams:
         """See `Family`."""
-        events, exposure = stats.totals[:, 1:], stats.totals[:, :1]
+        events, exposure = self._sums(stats.totals)
         if prior is not None:
             events, exposure = events + (prior.shape - 1.0), exposure + prior.rate
         return PoissonParams(events / params.rates - exposure)
@@ -187,9 +191,9 @@ class Binomial(_OfCounts):
 
     def natural(self, params: BinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w + sum of n log(1 - p), log p - log(1 - p)]`` (eq. 1.1)."""
-        failure = _log(1.0 - params.probs)
+        failure = log_of(1.0 - params.probs)
         first = log_weights + failure @ self.n_trials
-        slope = _log(params.probs) - failure
+        slope = log_of(params.probs) - failure
         # At p = 1 numbers near 700 cancel; the loop must not take their rounding for a fall.
         noise = EPS * ((np.abs(failure) + np.abs(slope)) @ self.n_trials)
         return self._natural(first, slope, rows, noise)
@@ -293,7 +297,7 @@ class Multinomial(_OfCounts):
 
     def natural(self, params: MultinomialParams, log_weights: FloatArray, rows: Rows) -> Natural:
         """``[log w, log probs]``."""
-        return self._natural(log_weights, _log(params.probs), rows)
+        return self._natural(log_weights, log_of(params.probs), rows)
 
     def log_base(self, X: FloatArray) -> FloatArray:
         """Log of the multinomial coefficients."""
@@ -424,7 +428,7 @@ class _Table:
         return np.concatenate([[counts.sum()], counts])
 
 
-def _log(p: FloatArray) -> FloatArray:
+def log_of(p: FloatArray) -> FloatArray:
     """Logarithm with a finite value at zero, and NaN below it: no density there."""
     return np.log(np.where(p >= 0.0, np.maximum(p, TINY), np.nan))
 

@@ -245,27 +245,8 @@ class NegativeBinomial:
         return Named(NegativeBinomialParams, {"means": Positive(params.means), "sizes": Positive(params.sizes)})
 
     def draw(self, stats: Statistics, prior: GammaRatesPrior, rng: np.random.Generator) -> NegativeBinomialParams:
-        """From the posterior given the rates: the size from its own distribution, then the mean.
-
-        With N rates of sum S and log sum L (the prior's included), the posterior over log mean and
-        size is ``exp(N (r log b - log Gamma(r)) + (r - 1) L - b S)``, r the size, b = r / mean.
-        Given r, b is gamma of shape N r and rate S. Integrated out, it leaves for r alone
-        ``Gamma(N r) S**(-N r) Gamma(r)**(-N) exp(r L)``, from which `draw_from_log_density` draws.
-        With Stirling's series for both gammas only differences remain (`gap` is
-        ``log(S / N) - L / N``): ``(N - 1) / 2 log r - N r gap + stirling(N r) - N stirling(r)``.
-        """
-        N, rates, logs = _with_prior(stats, prior)
-        gap = (np.log(rates / N) - logs / N).ravel()[:, None]
-        n = np.broadcast_to(N, rates.shape).ravel()[:, None]
-
-        def log_density(log_size: FloatArray) -> FloatArray:
-            r = np.exp(log_size)
-            return 0.5 * (n + 1.0) * log_size - n * r * gap + stirling(n * r) - n * stirling(r)
-
-        low, high = np.log(SIZES)
-        sizes = np.exp(draw_from_log_density(log_density, low, high, len(n), rng)).reshape(rates.shape)
-        log_means = np.log(sizes * rates) - log_gamma_draws(N * sizes, rng)
-        return NegativeBinomialParams(np.exp(np.minimum(log_means, 700.0)), sizes)
+        """From the posterior given the rates (`draw_gamma`)."""
+        return draw_gamma(*_with_prior(stats, prior), rng)
 
     def log_prior(self, params: NegativeBinomialParams, prior: GammaRatesPrior) -> float:
         """See `Family.log_prior`: the log density of the pseudo-rates, gamma with these parameters."""
@@ -359,6 +340,29 @@ class _Component:
 
 
 # ------------------------------------------------------------------ M: from statistics to parameters
+
+
+def draw_gamma(N: FloatArray, rates: FloatArray, logs: FloatArray, rng: np.random.Generator) -> NegativeBinomialParams:
+    """From the posterior given the rates: the size from its own distribution, then the mean.
+
+    With N rates of sum S and log sum L (the prior's included), the posterior over log mean and
+    size is ``exp(N (r log b - log Gamma(r)) + (r - 1) L - b S)``, r the size, b = r / mean.
+    Given r, b is gamma of shape N r and rate S. Integrated out, it leaves for r alone
+    ``Gamma(N r) S**(-N r) Gamma(r)**(-N) exp(r L)``, from which `draw_from_log_density` draws.
+    With Stirling's series for both gammas only differences remain (`gap` is
+    ``log(S / N) - L / N``): ``(N - 1) / 2 log r - N r gap + stirling(N r) - N stirling(r)``.
+    """
+    gap = (np.log(rates / N) - logs / N).ravel()[:, None]
+    n = np.broadcast_to(N, rates.shape).ravel()[:, None]
+
+    def log_density(log_size: FloatArray) -> FloatArray:
+        r = np.exp(log_size)
+        return 0.5 * (n + 1.0) * log_size - n * r * gap + stirling(n * r) - n * stirling(r)
+
+    low, high = np.log(SIZES)
+    sizes = np.exp(draw_from_log_density(log_density, low, high, len(n), rng)).reshape(rates.shape)
+    log_means = np.log(sizes * rates) - log_gamma_draws(N * sizes, rng)
+    return NegativeBinomialParams(np.exp(np.minimum(log_means, 700.0)), sizes)
 
 
 def _split(totals: FloatArray, d: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:

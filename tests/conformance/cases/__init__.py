@@ -5,6 +5,7 @@ A new model adds one `Case` to the file of its field. `test_conformance.py` fail
 
 from . import (
     annotators,
+    cells,
     chains,
     clusters,
     genes,
@@ -22,6 +23,7 @@ __all__ = ["CASES", "Case"]
 
 FIELDS = [
     mixtures,
+    cells,
     chains,
     genes,
     haplotypes,

@@ -1,0 +1,6 @@
+"""Droplets that caught two cells: which did, and which molecule is whose, is hidden."""
+
+from .estimator import DoubletMixture
+from .model import DoubletParams, DoubletPrior, Doublets, DoubletStats
+
+__all__ = ["DoubletMixture", "DoubletParams", "DoubletPrior", "DoubletStats", "Doublets"]
