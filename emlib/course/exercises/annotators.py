@@ -31,11 +31,12 @@ exercise = Exercise(
         (K,), the $p_k$ of the chapter, and `confusion` (J, K, K), its $\\pi_{jkl}$: annotator, truth, label.
         """,
     setup="""
-        # 45 patients and five anaesthetists, the first of whom rated three times. Labels begin with 0 here.
+        # 45 patients, five anaesthetists; the first rated three times.
+        # Labels begin with 0 here.
         patients = emlib.data.anaesthetists() - 1
         who = np.array([0, 0, 0, 1, 2, 3, 4])
 
-        # What five dentists said of 3,859 teeth: 32 patterns, and how many teeth had each.
+        # What five dentists said: 32 patterns, and teeth with each.
         teeth = emlib.data.caries()
         """,
     outro="""
@@ -360,9 +361,9 @@ def by_hand(ratings, K):
         classes. Then shares and error rates are counted, and the item counts for each class as much as it is believed
         to be of it. With $c_i$ items of row $i$,
 
-        $$p_k = \\frac{\\sum_i c_i r_{ik}}{\\sum_i c_i}, \\qquad
-          N_{jkl} = \\sum_i c_i\\, r_{ik}\\, \\#\\{\\text{times } j \\text{ called } i \\text{ by } l\\}, \\qquad
-          \\pi_{jkl} = \\frac{N_{jkl}}{\\sum_m N_{jkm}} .$$
+        $$p_k = \\frac{\\sum_i c_i r_{ik}}{\\sum_i c_i}, \\qquad \\pi_{jkl} = \\frac{N_{jkl}}{\\sum_m N_{jkm}} ,$$
+
+        where $N_{jkl}$ adds up $c_i r_{ik}$ over all ratings by $j$ with the label $l$.
 
         The chapter divides by $\\sum_i r_{ik}$, which is the same thing as long as everybody rates every item once. Who
         is silent drops out of both sums; who rates three times enters both three times. Where an annotator has met no
@@ -402,7 +403,7 @@ def m_step(r, ratings, who, counts):
     -------
     prevalence : array (K,)
     confusion : array (J, K, K)
-        For each annotator and true class the probabilities of the labels; 1 / K where nothing was counted.
+        Annotator, truth, label; 1 / K where nothing was counted.
     """
     K = r.shape[1]
     weighted = counts[:, None] * r
@@ -895,11 +896,11 @@ def by_labels(prevalence, confusion, ratings, who, counts):
     story="""
         **EM.** Begin with the votes as if they were probabilities of the truth, and make shares and error rates of
         them: these are the parameters at the start. An iteration is an E-step with the parameters and an M-step with
-        what it returns. After `n_iter` iterations return the parameters, and the log-likelihoods of all $S$ = `n_iter`
-        + 1 stages: that of the start, that after one iteration, and so on. The last one belongs to the parameters that
-        you return.
+        what it returns. After `n_iter` iterations return the parameters, and the log-likelihoods of all stages, which
+        are $S$ = `n_iter` + 1: that of the start, that after one iteration, and so on. The last one belongs to the
+        parameters that you return.
 
-        The example has the 45 patients, and a hundred iterations end at the shares that Dawid and Skene published, .40,
+        The example has the 45 patients, and thirty iterations end at the shares that Dawid and Skene published, .40,
         .42, .11 and .07. On the teeth, `dawid_skene(teeth.ratings, np.arange(5), teeth.counts, 2, 100)` must end at a
         log-likelihood of -7410.942 with caries in .1997 of them. The votes alone say .1967, but they are right by
         accident: if each tooth goes to the majority, it is .135.
@@ -957,14 +958,13 @@ def _():
     from ... import data
 
     patients, who = data.anaesthetists() - 1, np.array([0, 0, 0, 1, 2, 3, 4])
-    return {"ratings": patients, "who": who, "counts": np.ones(45, int), "K": 4, "n_iter": 100}
+    return {"ratings": patients, "who": who, "counts": np.ones(45, int), "K": 4, "n_iter": 30}
 
 
 @dawid_skene.draws(
     """Five squares of four rows and four columns in a row, one for each anaesthetist; the darker a field, the more
-    often that class gets that label. The diagonals are dark. The first anaesthetist has the darkest; the third row, a
-    class of
-    few patients, is spread in most squares."""
+    often that class gets that label. The diagonals are dark, most of all those of the second. The last row, a class of
+    three patients, is split between two labels in four of the squares."""
 )
 def _tables_of_all(ax, answer, ratings, who, counts, K, n_iter):
     tables = np.asarray(answer[1])
@@ -1185,12 +1185,12 @@ def cautious_tables(N, alpha):
     N : array (J, K, K)
         Expected ratings by annotator, truth and label.
     alpha : array (K, K)
-        Dirichlet parameters by truth and label, at least 1; the same for all annotators.
+        Dirichlet parameters by truth and label, at least 1.
 
     Returns
     -------
     confusion : array (J, K, K)
-        Error rates that maximise the expected complete-data log-likelihood plus the log prior.
+        Annotator, truth, label.
     log_prior : float
         At these rates, without the constant.
     """
@@ -1754,7 +1754,7 @@ def misfit(prevalence, confusion, patterns, counts):
     confusion : array (J, K, K)
         Error rates, as fitted, none of them 0.
     patterns : array (M, J) of int
-        All M = K ** J patterns, in any order; column j holds the label by annotator j.
+        All M = K ** J patterns, in any order.
     counts : array (M,) of int
         Items of each pattern; some may be 0.
 
