@@ -33,6 +33,8 @@ _HOMES = {
     "GeneCounting": "emlib.models.gene_counting",
     "genotype_log_likelihoods": "emlib.models.gene_counting",
     "DawidSkene": "emlib.models.annotators",
+    "ProteinInference": "emlib.models.peptides",
+    "ScoreMixture": "emlib.models.peptides",
     "MLEM": "emlib.models.tomography",
     "MissingDataNormal": "emlib.models.missing",
     "RobustRegression": "emlib.models.robust",
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
     from .models.motifs import MotifFinder as MotifFinder
     from .models.motifs import MotifGibbs as MotifGibbs
     from .models.negative_binomial import NegativeBinomialMixture as NegativeBinomialMixture
+    from .models.peptides import ProteinInference as ProteinInference
+    from .models.peptides import ScoreMixture as ScoreMixture
     from .models.phasing import Phaser as Phaser
     from .models.robust import RobustRegression as RobustRegression
     from .models.selection import select_n_components as select_n_components

@@ -17,6 +17,7 @@ _HOMES = {
     "explorer": "explorers",
     "Recorder": "record",
     "draw_boundary": "figures",
+    "draw_calibration": "error_rates",
     "draw_logo": "logos",
     "ellipse": "figures",
     "scatter_by_responsibility": "figures",
@@ -24,12 +25,13 @@ _HOMES = {
     "trace_plot": "figures",
     "quote": "prose",
 }
-_MODULES = ("explorers", "figures", "logos", "picture", "prose", "record", "style")
+_MODULES = ("error_rates", "explorers", "figures", "logos", "picture", "prose", "record", "style")
 _NEEDED = {"matplotlib", "ipywidgets", "PIL"}
 
 __all__ = [*_HOMES, *_MODULES]
 
 if TYPE_CHECKING:
+    from . import error_rates as error_rates
     from . import explorers as explorers
     from . import figures as figures
     from . import logos as logos
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from . import prose as prose
     from . import record as record
     from . import style as style
+    from .error_rates import draw_calibration as draw_calibration
     from .explorers import Frame as Frame
     from .explorers import explorer as explorer
     from .figures import draw_boundary as draw_boundary

@@ -88,3 +88,12 @@ def test_apoe():
         table.people("MARS")
     with pytest.raises(ValueError, match="population is 'JPT'"):
         data.hapmap_trios("JPT")
+
+
+def test_scope2():
+    matches = data.scope2()
+    assert matches.scores.shape == matches.is_decoy.shape == (7578,)
+    assert (~matches.is_decoy).sum() == 5524
+    assert len(np.unique(matches.scans)) == 7578
+    assert [len(names) > 0 for names in matches.proteins] == (~matches.is_decoy).tolist()
+    assert sum(len(names) > 1 for names in matches.proteins) == 707
