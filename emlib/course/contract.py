@@ -212,7 +212,7 @@ class Exercise:
     Parameters
     ----------
     topic : str
-        The name of the chapter's page, of this module and of the notebook.
+        The name of this module, of the notebook and, but for those in `exercises.OTHERWISE`, of the chapter's page.
     title : str
         The heading of the notebook.
     objectives : sequence of str

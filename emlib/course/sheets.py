@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .contract import Exercise, Function
-from .exercises import TOPICS
+from .exercises import CHAPTER_OF
 
 OURS = "import emlib\nfrom emlib.course import case, check, goal, hint, score"
 MANUAL = (
@@ -103,16 +103,13 @@ def skeleton(topic: str) -> str:
 
 def _intro(exercise: Exercise) -> str:
     first = next(iter(exercise.functions.values()))
-    number = f"Exercise {TOPICS.index(exercise.topic) + 1}" if exercise.topic in TOPICS else "Exercise"
-    chapter = (
-        f" · to [chapter {TOPICS.index(exercise.topic) + 1}](../{exercise.part}/{exercise.topic}.ipynb)"
-        if exercise.topic in TOPICS and exercise.part
-        else ""
-    )
+    number, page = CHAPTER_OF.get(exercise.topic, (None, ""))
+    heading = f"Exercise {number}" if number else "Exercise"
+    chapter = f" · to [chapter {number}](../{exercise.part}/{page}.ipynb)" if number and exercise.part else ""
     objectives = "\n".join(f"- {objective}" for objective in exercise.objectives)
     return "\n\n".join(
         [
-            f"# {number}: {exercise.title}",
+            f"# {heading}: {exercise.title}",
             f"*{exercise.minutes} minutes · {exercise.points} points{chapter}*",
             exercise.intro,
             f"After this notebook you can\n\n{objectives}",

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong an
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book" / "exercises"
 FUNCTIONS = [function for topic in topics() for function in load(topic).functions.values()]
+PAGES = re.findall(r"file: book/((?:principles|applications)/\w+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
 EACH_EXERCISE = pytest.mark.parametrize("topic", topics())
 EACH_FUNCTION = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.id)
 
@@ -30,6 +31,11 @@ def verdict(function, answer, seed=0):
 def test_every_module_is_listed():
     modules = {path.stem for path in Path(inspect.getfile(exercises)).parent.glob("[!_]*.py")}
     assert modules == set(topics())
+
+
+def test_every_chapter_is_listed():
+    """In the order of the book; one without an exercise, too, since the others are numbered like their chapters."""
+    assert tuple(page.rpartition("/")[2] for page in PAGES) == exercises.CHAPTERS
 
 
 @EACH_EXERCISE
@@ -59,9 +65,8 @@ def test_the_book_has_its_notebook_and_its_solutions(topic):
 @EACH_EXERCISE
 def test_links_to_its_chapter_as_soon_as_there_is_one(topic):
     """By the number that the table of contents gives it; where this fails, the `part` of the exercise is wrong."""
-    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    chapters = re.findall(r"file: book/((?:principles|applications)/\w+)", toc)
-    of_topic = [(str(number), page) for number, page in enumerate(chapters, start=1) if page.endswith(f"/{topic}")]
+    _, chapter = exercises.CHAPTER_OF[topic]
+    of_topic = [(str(number), page) for number, page in enumerate(PAGES, start=1) if page.endswith(f"/{chapter}")]
     intro = "".join(notebook(load(topic))["cells"][0]["source"])
     assert re.findall(r"to \[chapter (\d+)\]\(\.\./([\w/]+)\.ipynb\)", intro) == of_topic
 

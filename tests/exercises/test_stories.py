@@ -5,7 +5,7 @@ from scipy.optimize import brentq
 from scipy.special import digamma
 from scipy.stats import nbinom
 
-from emlib import KMeans, PoissonHMM, TranscriptQuantifier, data
+from emlib import DawidSkene, KMeans, PoissonHMM, TranscriptQuantifier, data
 from emlib.course import load
 from emlib.models.phasing import switch_errors
 from emlib.models.transcripts import EquivalenceClasses, pseudoalign
@@ -307,6 +307,55 @@ def test_what_transcripts_cannot_tell():
         directions, found = undecided.expected(inputs)
         assert len(names) - report.rank == directions
         assert sorted(int(t) for group in report.groups for t in group) == np.flatnonzero(found).tolist()
+
+
+def test_annotators():
+    task, teeth = tasks("annotators"), data.caries()
+    shares = shown(task["votes"])
+    assert shares[6].round(2).tolist() == [0.57, 0.43, 0, 0]
+    _, tables = shown(task["m_step"])
+    np.testing.assert_array_equal(np.round(100 * tables[:, 0, 1]), [3, 13, 5, 5, 31])
+    np.testing.assert_array_equal(np.round(100 * tables[:, 1, 1]), [33, 61, 45, 40, 89])
+    np.testing.assert_array_equal(np.round(100 * shown(task["e_step"])[0][1:3, 1]), [13, 3])
+
+    prevalence, _, _ = shown(task["dawid_skene"])
+    np.testing.assert_array_equal(prevalence.round(2), [0.40, 0.42, 0.11, 0.07])
+    share, tables, values = task["dawid_skene"](teeth.ratings, np.arange(5), teeth.counts, 2, 100)
+    assert f"{values[-1]:.3f}" == "-7410.942"
+    assert f"{share[1]:.4f}" == "0.1997"
+    voted = task["votes"](teeth.ratings, 2)[:, 1]
+    assert (f"{teeth.counts @ voted / 3859:.4f}", f"{teeth.counts @ (voted > 0.5) / 3859:.3f}") == ("0.1967", "0.135")
+
+    cautious, _ = shown(task["cautious_tables"])
+    assert (f"{cautious[5, 1, 1]:.3f}", f"{cautious[5, 0, 0]:.2f}") == ("0.375", "0.95")
+    assert np.abs(cautious[:5] - tables).max() < 0.01
+
+    infected, alarms, misses, _ = shown(task["two_tests"])
+    np.testing.assert_array_equal(infected.round(4), [0.0268, 0.7168])
+    np.testing.assert_array_equal([alarms.round(4), misses.round(4)], [[0.0067, 0.0159], [0.0339, 0.0312]])
+    one = data.tuberculin()[:1]
+    ends = [
+        task["two_tests"](one, np.array([p]), np.full(2, e), np.full(2, e), 5000) for p, e in ((0.1, 0.1), (0.3, 0.2))
+    ]
+    np.testing.assert_allclose(ends[0][3][-1], ends[1][3][-1], atol=1e-3)
+    assert abs(ends[0][0] - ends[1][0])[0] > 0.01
+
+    expected, deviance, freedom = shown(task["misfit"])
+    assert (f"{expected[-1]:.1f}", int(teeth.counts[-1]), f"{deviance:.0f}", freedom) == ("57.5", 100, "130", 20)
+    assert teeth.counts.max() == 1880
+
+
+def test_annotators_further():
+    """The two walks that the end of the notebook suggests, the first one shortened."""
+    task, teeth, rng = tasks("annotators"), data.caries(), np.random.default_rng(0)
+    found = []
+    for _ in range(60):
+        counts = rng.multinomial(3859, teeth.counts / 3859) + 1
+        found.append(task["dawid_skene"](teeth.ratings, np.arange(5), counts, 2, 60)[0][1])
+    assert 0.008 < np.std(found) < 0.013
+    assert f"{DawidSkene().fit(teeth.ratings, counts=teeth.counts).standard_errors().prevalence[0, 1]:.2f}" == "0.01"
+    ends = DawidSkene([0, 0, 0, 1, 2, 3, 4], n_init=5, random_state=0).fit(data.anaesthetists()).starts_
+    assert np.ptp([start.log_likelihood for start in ends]) > 0.1
 
 
 def test_hmm():

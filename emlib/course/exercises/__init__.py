@@ -1,7 +1,7 @@
 """One module a topic, the only definition of its exercise: notebook, solution and every check are made of it."""
 
-# In the order of the chapters.
-TOPICS = (
+# The pages of the chapters, in the order of the book; an exercise has the number of its chapter.
+CHAPTERS = (
     "incomplete_data",
     "mixtures",
     "why_it_climbs",
@@ -14,4 +14,16 @@ TOPICS = (
     "motifs",
     "transcripts",
     "hmm",
+    "beyond",
 )
+
+# A chapter and its exercise have one name, but for these (None: there is no exercise).
+OTHERWISE: dict[str, str | None] = {"beyond": "annotators"}
+
+# Number and page of the chapter, for each exercise.
+CHAPTER_OF = {
+    topic: (number, page)
+    for number, page in enumerate(CHAPTERS, start=1)
+    if (topic := OTHERWISE.get(page, page)) is not None
+}
+TOPICS = tuple(CHAPTER_OF)
