@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..course import load, topics
+from ..course import load, projects, topics
 
-HELP = "list the exercises, begin a new one, or make their notebooks"
+HELP = "list exercises and projects, begin a new one, or make their notebooks"
 EXAMPLE = "emlib exercises build mixtures --out my_course"
 
 
@@ -16,14 +16,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listed = actions.add_parser("list", help="say which exercises there are, with their points")
     listed.add_argument(
-        "exercises", nargs="*", metavar="EXERCISE", help="topics, or .py files of your own; default: all topics"
+        "exercises", nargs="*", metavar="EXERCISE", help="topics, projects, or .py files of your own; default: all"
     )
     new = actions.add_parser("new", help="begin an exercise of your own: a module that works, to be filled in")
     new.add_argument("topic", help="its name, such as kalman")
     new.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where TOPIC.py goes; default: here")
     build = actions.add_parser("build", help="make the notebook and the solution page of each exercise")
     build.add_argument(
-        "exercises", nargs="*", metavar="EXERCISE", help="topics, or .py files of your own; default: all topics"
+        "exercises",
+        nargs="*",
+        metavar="EXERCISE",
+        help="topics, projects, or your own .py files; default: all topics",
     )
     build.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where they go; default: here")
 
@@ -32,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     if options.action == "new":
         return _new(options.topic, options.out)
-    exercises = [load(name) for name in options.exercises or topics()]
+    every = topics() if options.action == "build" else topics() + projects()
+    exercises = [load(name) for name in options.exercises or every]
     if options.action == "build":
         from ..course.sheets import write
 
@@ -41,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
                 print(f"wrote {path}")
         return 0
     for exercise in exercises:
-        print(f"{exercise.topic}: {exercise.title} ({exercise.points} points, {exercise.minutes} minutes)")
+        by_hand = f" and {exercise.by_hand} by a reader" if exercise.by_hand else ""
+        print(f"{exercise.topic}: {exercise.title} ({exercise.points} points{by_hand}, {exercise.minutes} minutes)")
         for function in exercise.functions.values():
             print(f"    {function.points:2d}  {function.name}({', '.join(function.parameters)})")
     return 0

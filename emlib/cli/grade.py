@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="EXERCISE",
-        help="topics, or .py files of your own; default: all topics",
+        help="topics, projects, or .py files of your own; default: all topics, no project",
     )
     parser.add_argument(
         "--roster", type=Path, metavar="CSV", help="who is in the course; a gradebook of Canvas will do"
@@ -188,6 +188,12 @@ def _report(made: Plan, ran: Ran) -> None:
         print(f"{ran.n_pairs} pairs of submissions are alike; that is no mark, see similarity.html")
     if marks.sandbox == "unsafe":
         print("the notebooks ran unlocked, with your rights: they could read and change whatever you can")
+    if ran.n_waiting:
+        one = ran.n_waiting == 1
+        print(
+            f"{ran.n_waiting} report{'' if one else 's'} wait{'s' if one else ''} for a reader: enter points in "
+            f"{made.settings.out / 'rubric.csv'}, then run the same command again"
+        )
     print(f"wrote grades.csv, feedback/, class.html and more to {made.settings.out}")
 
 

@@ -21,6 +21,7 @@ from .desk import hint as hint
 from .desk import score as score
 from .library import find as find
 from .library import load as load
+from .library import projects as projects
 from .library import topics as topics
 
-__all__ = ["case", "check", "find", "goal", "hint", "load", "score", "topics"]
+__all__ = ["case", "check", "find", "goal", "hint", "load", "projects", "score", "topics"]

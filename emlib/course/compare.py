@@ -29,10 +29,14 @@ class Difference:
         In words and shapes; it may be shown to anybody.
     numbers : str
         With numbers of the case at hand; not shown where the case is hidden.
+    share : float
+        Of the points that the answer earns all the same: 0, but where answers are good and better
+        (`emlib.course.open_ended`).
     """
 
     sentence: str
     numbers: str = ""
+    share: float = 0.0
 
 
 Inputs = Mapping[str, Any]
@@ -136,7 +140,7 @@ def parted(answer: Any, expected: Any, returns: Mapping[str, str]) -> dict[str, 
     if len(names) == 1:
         answer, expected = (answer,), (expected,)
     elif not isinstance(answer, list | tuple) or len(answer) != len(names):
-        found = f"{len(answer)} things" if isinstance(answer, list | tuple) else _kind(answer)
+        found = f"{len(answer)} things" if isinstance(answer, list | tuple) else kind_of(answer)
         return Difference(f"it should return {len(names)} things, {', '.join(names)}; yours returned {found}")
     parts: dict[str, tuple[Any, Any]] = {}
     for name, got, wanted in zip(names, answer, expected, strict=True):
@@ -153,27 +157,30 @@ def _array(name: str, got: Any, wanted: Any, shape: str) -> Any:
             return np.asarray(None)
         if type(got) is type(wanted):
             return np.asarray(got)
-        return Difference(f"{name}: expected {_kind(wanted)}, got {_kind(got)}")
+        return Difference(f"{name}: expected {kind_of(wanted)}, got {kind_of(got)}")
     if got is None:
         return Difference(f"{name} is None: did you forget return?")
-    if not _all_numbers(got):
-        return Difference(f"{name} is {_kind(got)}; it should be {_wanted(wanted, shape)}")
+    if not all_numbers(got):
+        return Difference(f"{name} is {kind_of(got)}; it should be {_wanted(wanted, shape)}")
     try:
         array = np.asarray(got)
     except ValueError:
         return Difference(f"{name} is a list with rows of different lengths; it should be {_wanted(wanted, shape)}")
     if array.dtype.kind not in "biuf":
-        return Difference(f"{name} is {_kind(got)}; it should be {_wanted(wanted, shape)}")
+        return Difference(f"{name} is {kind_of(got)}; it should be {_wanted(wanted, shape)}")
     expected = np.asarray(wanted)
     if array.shape != expected.shape:
         return Difference(_other_shape(name, array, expected, shape))
     return array
 
 
-def _all_numbers(value: Any) -> bool:
-    """Asked before NumPy is: of one long text and many short ones it would make a table as wide as the long one."""
+def all_numbers(value: Any) -> bool:
+    """Whether there is nothing but numbers in a value.
+
+    Asked before NumPy is: of one long text and many short ones it would make a table as wide as the long one.
+    """
     if isinstance(value, list | tuple):
-        return all(map(_all_numbers, value))
+        return all(map(all_numbers, value))
     return isinstance(value, bool | int | float | np.ndarray)
 
 
@@ -190,7 +197,8 @@ def _other_shape(name: str, got: np.ndarray, wanted: np.ndarray, shape: str) -> 
     return said
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value is, in words for a beginner."""
     if value is None:
         return "None (did you forget return?)"
     if isinstance(value, str):

@@ -38,21 +38,26 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .calls import arrive
-from .compare import Compare, close
+from .compare import Compare, Difference, close
 from .values import plain
 
 Inputs = dict[str, Any]
 Case = dict[str, Inputs]
+Judge = Callable[[Any], Sequence["Difference | None"]]  # of an answer, for each check of the function in turn
 Written = TypeVar("Written", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Slip:
-    """A known wrong answer, and the sentence that explains the misconception behind it."""
+    """A known wrong answer, and the sentence that explains the misconception behind it.
+
+    It is recognised by giving the same answer; or, if it has a `sign`, by ``sign(answer, posed)``.
+    """
 
     name: str
     why: str
     answer: Callable[..., Any]
+    sign: Callable[[Any, Posed], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,48 @@ class Check:
     title: str
     points: int
     cases: tuple[str, ...]  # names; none means all
+    by_share: bool = False  # points for the mean share over the cases, not for all or nothing
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A case as its judge knows it.
+
+    Attributes
+    ----------
+    inputs : dict
+        What the student's function is called with, in order.
+    truth : dict
+        What the inputs were made from, for the judge alone: it is no argument, so it never leaves the grader.
+    """
+
+    inputs: Inputs
+    truth: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a person judges, in four levels.
+
+    Attributes
+    ----------
+    name, asks : str
+        One word, and the question that the level answers.
+    levels : tuple of str
+        From nothing to excellent; they are worth 0, 1/3, 2/3 and all of the points.
+    points : int
+        Of the best level.
+    """
+
+    name: str
+    asks: str
+    levels: tuple[str, str, str, str]
+    points: int = 6
+
+    @property
+    def worth(self) -> tuple[int, ...]:
+        """The points of each level."""
+        return tuple(round(self.points * level / 3) for level in range(4))
 
 
 @dataclass
@@ -95,7 +142,7 @@ class Function:
     example_inputs: Callable[[], Inputs] | None = None
     picture: Callable[..., None] | None = None
     alt: str = ""
-    drawn: Callable[[np.random.Generator], Case] | None = None
+    drawn: Callable[[np.random.Generator], Mapping[str, Inputs | Posed]] | None = None
     checks: list[Check] = field(default_factory=list)
     slips: list[Slip] = field(default_factory=list)
     alternatives: dict[str, Callable[..., Any]] = field(default_factory=dict)
@@ -139,7 +186,7 @@ class Function:
         """Say how to draw an answer: ``picture(ax, answer, **inputs)``; `alt` says what the example's picture shows."""
 
         def keep(picture: Written) -> Written:
-            self.picture, self.alt = picture, " ".join(alt.split())
+            self.picture, self.alt = picture, told(alt)
             return picture
 
         return keep
@@ -152,7 +199,7 @@ class Function:
         """Name a known wrong answer; the function below is what somebody writes who makes this mistake."""
 
         def keep(answer: Written) -> Written:
-            self.slips.append(Slip(answer.__name__, " ".join(why.split()), answer))
+            self.slips.append(Slip(answer.__name__, told(why), answer))
             return answer
 
         return keep
@@ -164,7 +211,11 @@ class Function:
 
     # ------------------------------------------------------------ what others ask
     def inputs(self, seed: int) -> Case:
-        """The cases of this seed, by name, each with its arguments in order.
+        """The cases of this seed, by name, each with its arguments in order."""
+        return {name: posed.inputs for name, posed in self.posed(seed).items()}
+
+    def posed(self, seed: int) -> dict[str, Posed]:
+        """The cases of this seed, by name, as the judge knows them.
 
         Raises
         ------
@@ -175,10 +226,11 @@ class Function:
             raise ValueError(f"{self.id} has no cases: decorate a function of a generator with @{self.name}.cases")
         # The name is part of the seed: two functions of one notebook do not share their draws.
         entropy = [seed, *self.id.encode()]
-        drawn = self.drawn(np.random.default_rng(entropy))
-        for name, inputs in drawn.items():
-            if list(inputs) != self.parameters:
-                raise ValueError(f"{self.id}, case {name!r} gives {list(inputs)}, the function takes {self.parameters}")
+        drawn = {name: _posed(case) for name, case in self.drawn(np.random.default_rng(entropy)).items()}
+        for name, case in drawn.items():
+            given = list(case.inputs)
+            if given != self.parameters:
+                raise ValueError(f"{self.id}, case {name!r} gives {given}, the function takes {self.parameters}")
         for check in self.checks:
             unknown = set(check.cases) - set(drawn)
             if unknown:
@@ -188,6 +240,11 @@ class Function:
     def expected(self, inputs: Inputs) -> Any:
         """What the reference answers."""
         return answer_of(self.reference, inputs)
+
+    def judge(self, posed: Posed) -> Judge:
+        """What judges the answers to a case: here, a comparison with what the reference answers."""
+        expected = self.expected(posed.inputs)
+        return lambda answer: [self.compare(answer, expected, posed.inputs, self.returns)] * len(self.checks)
 
     def stub(self) -> str:
         """The code that a student starts from."""
@@ -227,6 +284,10 @@ class Exercise:
         Markdown at the end: where to go from here.
     part : str
         The folder of the chapter in the book, next to that of the exercises; empty as long as it has no chapter.
+    rubric : sequence of Criterion
+        What a person judges.
+    call_seconds : float
+        How long a call may take at least, whatever the limits of a grading run.
 
     Examples
     --------
@@ -253,6 +314,8 @@ class Exercise:
         setup: str = "",
         outro: str = "",
         part: str = "principles",
+        rubric: Sequence[Criterion] = (),
+        call_seconds: float = 0.0,
     ) -> None:
         self.topic = topic
         self.title = title
@@ -262,12 +325,24 @@ class Exercise:
         self.setup = textwrap.dedent(setup).strip()
         self.outro = textwrap.dedent(outro).strip()
         self.part = part
+        self.rubric = tuple(rubric)
+        self.call_seconds = call_seconds
         self.functions: dict[str, Function] = {}
 
     @property
     def points(self) -> int:
         """What all functions together are worth."""
         return sum(function.points for function in self.functions.values())
+
+    @property
+    def by_hand(self) -> int:
+        """What a person has to give."""
+        return sum(criterion.points for criterion in self.rubric)
+
+    @property
+    def out_of(self) -> int:
+        """What can be had."""
+        return self.points + self.by_hand
 
     def function(
         self,
@@ -286,7 +361,7 @@ class Exercise:
                 reference,
                 dict(returns),
                 textwrap.dedent(story).strip(),
-                tuple(" ".join(hint.split()) for hint in hints),
+                tuple(map(told, hints)),
                 compare or close(),
                 textwrap.dedent(after).strip(),
             )
@@ -294,6 +369,15 @@ class Exercise:
             return function
 
         return keep
+
+
+def told(text: str) -> str:
+    """A text of several lines of code as one."""
+    return " ".join(text.split())
+
+
+def _posed(case: Inputs | Posed) -> Posed:
+    return case if isinstance(case, Posed) else Posed(case)
 
 
 def answer_of(answer: Callable[..., Any], inputs: Inputs) -> Any:

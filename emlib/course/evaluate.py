@@ -6,13 +6,12 @@ import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .calls import Call, Outcome, outcome_of
 from .compare import Difference
-from .contract import Check, Function, Inputs, Slip
+from .contract import Check, Function, Judge, Posed, Slip
 
 SLOW = 0.2  # seconds; below, nobody waits
 TOO_SLOW = 50  # times the reference
@@ -123,16 +122,16 @@ def evaluate(function: Function, call: Call, seed: int = 0) -> Report:
     >>> report.earned == report.points
     True
     """
-    cases = function.inputs(seed)
+    cases = function.posed(seed)
     trials: dict[str, _Trial] = {}
-    for name, inputs in cases.items():
-        trial = _try(function, call, inputs)
+    for name, posed in cases.items():
+        trial = _try(function, call, posed)
         trials[name] = trial
         if trial.outcome.kind in ("unwritten", "missing"):
             return _unwritten(function, trial.outcome)
         if trial.outcome.kind == "interrupted":
             break  # who pressed stop wants the prompt back
-    results = tuple(_judge(check, list(cases), trials) for check in function.checks)
+    results = tuple(_judge(number, check, list(cases), trials) for number, check in enumerate(function.checks))
     failed = next((trial for trial in trials.values() if trial.difference), None)
     slips = _name(function, cases, trials) if failed else []
     return Report(
@@ -148,40 +147,54 @@ def evaluate(function: Function, call: Call, seed: int = 0) -> Report:
 
 @dataclass(frozen=True)
 class _Trial:
-    """One case: what came back, and what is wrong with it."""
+    """One case: what came back, and what is wrong with it, for each check."""
 
     outcome: Outcome
-    difference: Difference | None
+    differences: tuple[Difference | None, ...]
     reference_seconds: float
 
+    @property
+    def difference(self) -> Difference | None:
+        """The first thing that is wrong."""
+        return next((one for one in self.differences if one and one.share < 1), None)
 
-def _try(function: Function, call: Call, inputs: Inputs) -> _Trial:
+
+def _try(function: Function, call: Call, posed: Posed) -> _Trial:
     started = time.perf_counter()
-    expected = function.expected(inputs)
+    judge = function.judge(posed)
     seconds = time.perf_counter() - started
-    outcome = call(function.name, inputs)
-    return _Trial(outcome, _difference(function, outcome, expected, inputs), seconds)
+    outcome = call(function.name, posed.inputs)
+    return _Trial(outcome, _differences(function, outcome, judge), seconds)
 
 
-def _difference(function: Function, outcome: Outcome, expected: Any, inputs: Inputs) -> Difference | None:
-    if outcome.kind != "returned":
-        return Difference(f"your function {outcome.problem}")
-    if outcome.changed:
-        return Difference(
+def _differences(function: Function, outcome: Outcome, judge: Judge) -> tuple[Difference | None, ...]:
+    if outcome.kind == "returned" and not outcome.changed:
+        return tuple(judge(outcome.value))
+    said = f"your function {outcome.problem}"
+    if outcome.kind == "returned":
+        said = (
             f"your function changed its input {' and '.join(outcome.changed)}: work on a copy, whoever called you "
             f"still needs it"
         )
-    return function.compare(outcome.value, expected, inputs, function.returns)
+    return (Difference(said),) * len(function.checks)
 
 
-def _judge(check: Check, names: list[str], trials: Mapping[str, _Trial]) -> Result:
-    for name in check.cases or names:
+def _judge(number: int, check: Check, names: list[str], trials: Mapping[str, _Trial]) -> Result:
+    cases = check.cases or names
+    for name in cases:
         if name not in trials:
             return Result(check.title, check.points, 0, name, "not tried, since you stopped an earlier case")
-        difference = trials[name].difference
-        if difference is not None:
-            return Result(check.title, check.points, 0, name, difference.sentence, difference.numbers)
-    return Result(check.title, check.points, check.points)
+    found = {name: trials[name].differences[number] for name in cases}
+    shares = {name: one.share if one else 1.0 for name, one in found.items()}
+    worst = min(cases, key=lambda name: shares[name] if check.by_share else shares[name] == 1)
+    difference = found[worst]
+    if difference is None:
+        return Result(check.title, check.points, check.points)
+    if shares[worst] == 1:  # good enough; the numbers are worth telling
+        return Result(check.title, check.points, check.points, numbers=difference.numbers)
+    # Rounded down: all points are for those who have earned them all.
+    earned = int(check.points * sum(shares.values()) / len(shares) + 1e-9) if check.by_share else 0
+    return Result(check.title, check.points, earned, worst, difference.sentence, difference.numbers)
 
 
 def _unwritten(function: Function, outcome: Outcome) -> Report:
@@ -190,7 +203,7 @@ def _unwritten(function: Function, outcome: Outcome) -> Report:
     return Report(function.id, results, unwritten=True)
 
 
-def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, _Trial]) -> list[Slip]:
+def _name(function: Function, cases: Mapping[str, Posed], trials: Mapping[str, _Trial]) -> list[Slip]:
     """The slips that answer the failed cases as the student did, those that explain most first.
 
     One that explains every failed case, or else two that do so together, since people make two mistakes at once. A
@@ -221,7 +234,10 @@ def _name(function: Function, cases: Mapping[str, Inputs], trials: Mapping[str, 
     return []
 
 
-def _answers_like(function: Function, slip: Slip, inputs: Inputs, outcome: Outcome) -> bool:
+def _answers_like(function: Function, slip: Slip, posed: Posed, outcome: Outcome) -> bool:
+    if slip.sign is not None:
+        return outcome.kind == "returned" and not outcome.changed and slip.sign(outcome.value, posed)
+    inputs = posed.inputs
     with np.errstate(all="ignore"):
         theirs = outcome_of(slip.answer, inputs)
     if theirs.kind != outcome.kind or theirs.changed != outcome.changed:

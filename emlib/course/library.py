@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .contract import Exercise, Function
 from .exercises import TOPICS
+from .projects import PROJECTS
 
 
 def topics() -> tuple[str, ...]:
@@ -23,13 +24,24 @@ def topics() -> tuple[str, ...]:
     return TOPICS
 
 
+def projects() -> tuple[str, ...]:
+    """The open projects that come with the course.
+
+    Examples
+    --------
+    >>> projects()
+    ('phase_a_region', 'motif_in_peaks', 'blood_cells')
+    """
+    return PROJECTS
+
+
 def load(topic: str | os.PathLike[str]) -> Exercise:
     """The exercise of a topic, or that of a Python file of your own.
 
     Parameters
     ----------
     topic : str or path
-        One of `topics`, or a path that ends in ``.py``. The file is run: it must be one that you trust.
+        One of `topics` or `projects`, or a path that ends in ``.py``. The file is run: it must be one that you trust.
 
     Raises
     ------
@@ -44,9 +56,9 @@ def load(topic: str | os.PathLike[str]) -> Exercise:
     name = os.fspath(topic)
     if name.endswith(".py"):
         return _from_file(Path(name))
-    if name not in TOPICS:
-        raise ValueError(f"there is no exercise {name!r}{_near(name, TOPICS)}")
-    module = importlib.import_module(f"{__package__}.exercises.{name}")
+    if name not in TOPICS + PROJECTS:
+        raise ValueError(f"there is no exercise {name!r}{_near(name, TOPICS + PROJECTS)}")
+    module = importlib.import_module(f"{__package__}.{'projects' if name in PROJECTS else 'exercises'}.{name}")
     exercise: Exercise = module.exercise
     return exercise
 

@@ -30,7 +30,7 @@ def as_text(report: Report) -> str:
         return f"{report.id}: {_unwritten(report)}"
     lines = [headline(report)]
     for result, said in zip(report.results, _all_said(report), strict=True):
-        lines.append(f"  {'✓' if result.passed else '✗'} {result.title} ({result.earned} of {result.points})")
+        lines.append(f"  {_mark(result)[0]} {result.title} ({result.earned} of {result.points})")
         lines += [line for words in said for line in _wrapped(words, "      ")]
     for why in report.why:
         lines += _wrapped(f"This is a known slip: {why}", "  ")
@@ -89,8 +89,8 @@ def _all_said(report: Report) -> list[list[str]]:
     heard: set[str] = set()
     for result in report.results:
         if result.passed:
-            said.append([])
-        elif result.problem in heard:
+            said.append([result.numbers] if result.numbers else [])
+        elif result.problem in heard and not result.earned:
             said.append([f"case {result.case!r}: the same"])
         else:
             said.append(
@@ -104,11 +104,16 @@ def _all_said(report: Report) -> list[list[str]]:
 
 
 def _item(result: Result, said: list[str]) -> str:
-    mark = f"<span style='color:{GOOD if result.passed else BAD}'>{'✓' if result.passed else '✗'}</span>"
-    word = "passed" if result.passed else "failed"
+    sign, word = _mark(result)
+    mark = f"<span style='color:{GOOD if result.passed else BAD}'>{sign}</span>"
     title = f"{mark} <span class='visually-hidden'>{word}: </span>{html.escape(result.title)}"
     lines = "".join(f"<br>{html.escape(line)}" for line in said)
     return f"<li>{title} ({result.earned} of {result.points}){lines}</li>"
+
+
+def _mark(result: Result) -> tuple[str, str]:
+    """A sign, and the word for it."""
+    return ("✓", "passed") if result.passed else ("◐", "passed in part") if result.earned else ("✗", "failed")
 
 
 def _box(body: str, colour: str, report: Report) -> str:

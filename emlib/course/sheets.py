@@ -11,14 +11,27 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from .cells import code, text
 from .contract import Exercise, Function
-from .exercises import CHAPTER_OF
+from .exercises import CHAPTER_OF, TOPICS
+from .open_ended import Project
+from .project_sheets import body
 
 OURS = "import emlib\nfrom emlib.course import case, check, goal, hint, score"
 MANUAL = (
     "Write each function in place of its line with `raise`, run the cell, and run the check below it. What a right "
     'answer looks like is shown before each stub; once yours is written, `goal("{first}", {name})` shows both. In a '
     'cell of your own, `hint("{first}")` gives a hint, and each further call the next one.'
+)
+
+
+FIRST = (
+    "Try first, and take the hints before you look here. Another way that passes all checks is as good as the one "
+    "shown."
+)
+PROJECT_FIRST = (
+    "What is shown here is the answer that sets the level of full points, and the simple one that sets the level of "
+    "half of them. Neither is the best there is. And there is no solution of the report: that is yours."
 )
 
 
@@ -32,15 +45,18 @@ def notebook(exercise: Exercise) -> dict[str, Any]:
     >>> [cell["id"] for cell in cells[:6]]
     ['intro', 'setup', 'story-log_sum_exp', 'goal-log_sum_exp', 'stub-log_sum_exp', 'check-log_sum_exp']
     """
-    cells = [_text("intro", _intro(exercise)), _code("setup", _setup(exercise))]
-    for number, function in enumerate(exercise.functions.values(), start=1):
-        cells += _cells(number, function)
-    cells += [
-        _text("score-title", "## All together"),
-        _code("score", f'score("{exercise.topic}", globals())'),
-    ]
+    if isinstance(exercise, Project):
+        cells = body(exercise, _setup(exercise))
+    else:
+        cells = [text("intro", _intro(exercise)), code("setup", _setup(exercise))]
+        for number, function in enumerate(exercise.functions.values(), start=1):
+            cells += _cells(number, function)
+        cells += [
+            text("score-title", "## All together"),
+            code("score", f'score("{exercise.topic}", globals())'),
+        ]
     if exercise.outro:
-        cells.append(_text("outro", f"## Further\n\n{exercise.outro}"))
+        cells.append(text("outro", f"## Further\n\n{exercise.outro}"))
     return {
         "cells": cells,
         "metadata": {
@@ -55,11 +71,7 @@ def notebook(exercise: Exercise) -> dict[str, Any]:
 
 def solutions(exercise: Exercise) -> str:
     """The solution page, as Markdown: for each function the code, what to take from it, and the known slips."""
-    parts = [
-        f"# Solutions: {exercise.title}",
-        "Try first, and take the hints before you look here. Another way that passes all checks is as good as the one "
-        "shown.",
-    ]
+    parts = [f"# Solutions: {exercise.title}", PROJECT_FIRST if isinstance(exercise, Project) else FIRST]
     for number, function in enumerate(exercise.functions.values(), start=1):
         parts.append(f"## {number}. `{function.name}`")
         parts.append(f"```python\n{function.solution()}\n```")
@@ -129,34 +141,15 @@ def _setup(exercise: Exercise) -> str:
 def _cells(number: int, function: Function) -> list[dict[str, Any]]:
     name = function.name
     story = f"## {number}. `{name}` ({function.points} points)\n\n{function.story}"
-    cells = [_text(f"story-{name}", story)]
+    cells = [text(f"story-{name}", story)]
     if function.example_inputs is not None:
         picture = {"mystnb": {"image": {"alt": function.alt}}} if function.picture else {}
-        cells.append(_code(f"goal-{name}", f'goal("{function.id}")', picture))
+        cells.append(code(f"goal-{name}", f'goal("{function.id}")', picture))
     return [
         *cells,
-        _code(f"stub-{name}", function.stub()),
-        _code(f"check-{name}", f'check("{function.id}", {name})'),
+        code(f"stub-{name}", function.stub()),
+        code(f"check-{name}", f'check("{function.id}", {name})'),
     ]
-
-
-def _text(name: str, source: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": _id(name), "metadata": {}, "source": source.splitlines(keepends=True)}
-
-
-def _code(name: str, source: str, metadata: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "cell_type": "code",
-        "execution_count": None,
-        "id": _id(name),
-        "metadata": metadata or {},
-        "outputs": [],
-        "source": source.splitlines(keepends=True),
-    }
-
-
-def _id(name: str) -> str:
-    return name[:64]  # what nbformat allows
 
 
 def _write(path: Path, text: str) -> Path:

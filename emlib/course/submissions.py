@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .library import topics
+from .library import projects, topics
 
 # Magics and shell lines are IPython's, not Python's.
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
@@ -58,7 +58,7 @@ def topic_of(path: Path) -> str:
     ValueError
         If none of them names a known exercise.
     """
-    known = topics()
+    known = topics() + projects()
     document = {} if path.suffix == ".py" else _document(path)
     noted = document.get("metadata", {}).get("emlib", {}).get("exercise")
     checked = re.findall(r"check\(\s*[\"'](\w+)\.", "\n".join(cells_of(path)))

@@ -78,6 +78,11 @@ def _why(was: ExerciseMark | None, now: ExerciseMark | None, topic: str, old: Pa
         yield f"late: {was.said or 'in time'} -> {now.said or 'in time'}"
     if (was.file, was.attempt) != (now.file, now.attempt):
         yield f"counts: {was.file or was.said} -> {now.file or now.said}"
+    earlier = {each.name: each.earned for each in was.by_hand}
+    for each in now.by_hand:
+        if each.earned != earlier.get(each.name):
+            by_hand = ["open" if given is None else points(given) for given in (earlier.get(each.name), each.earned)]
+            yield f"by hand, {each.name}: {' -> '.join(by_hand)}"
     then, today = _exercise(old, was, topic), _exercise(new, now, topic)
     if then is None or today is None:
         return

@@ -18,10 +18,21 @@ from .mark import MALFUNCTION
 from .policy import Policy
 from .record import ExerciseRecord, Record, from_json, to_json, write_whole
 from .roster import Roster, missing
+from .rubric import Rubric
+from .wording import one_line
 
 SCHEMA = "emlib.grading.marks"
-VERSION = 1
+VERSION = 2
 NOTHING = "no submission"
+
+
+@dataclass(frozen=True)
+class HandMark:
+    """What a person gives for one criterion of a project; `earned` is None as long as nobody has."""
+
+    name: str
+    points: int
+    earned: float | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class ExerciseMark:
     topic : str
         The exercise.
     points, earned : int
-        What it is worth, and what the attempt that counts has earned.
+        What it is worth, and what the attempt that counts has earned by the checks.
     percent_off : float
         For lateness.
     counted : float
@@ -44,6 +55,10 @@ class ExerciseMark:
         Where it came from, and the file of its result.
     said, doubt : str
         About its time: for everybody, and for the instructor.
+    by_hand : tuple of HandMark
+        What a person judges; `points` counts it in.
+    remark : str
+        What that person has to say.
     """
 
     topic: str
@@ -57,6 +72,13 @@ class ExerciseMark:
     result: str = ""
     said: str = ""
     doubt: str = ""
+    by_hand: tuple[HandMark, ...] = ()
+    remark: str = ""
+
+    @property
+    def waiting(self) -> int:
+        """How many criteria of what was handed in nobody has judged."""
+        return sum(one.earned is None for one in self.by_hand) if self.file else 0
 
 
 @dataclass(frozen=True)
@@ -144,8 +166,10 @@ def marks_of(
     refused: Iterable[str] = (),
     sandbox: str = "",
     now: datetime.datetime | None = None,
+    rubric: Rubric | None = None,
 ) -> Marks:
     """The marks of a class."""
+    rubric = rubric or Rubric()
     piles = {student.id: _Pile(student.name, True) for student in roster.students} if roster else {}
     for record in records:
         pile = piles.setdefault(record.student, _Pile(record.name, roster is None))
@@ -155,7 +179,7 @@ def marks_of(
     students = tuple(
         StudentMark(who, pile.name, pile.known, _nothing(exercises), (NOTHING,))
         if who in absent
-        else _student(who, pile, exercises, policy, now)
+        else _student(who, pile, exercises, policy, now, rubric)
         for who, pile in piles.items()
     )
     made = (now or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds")
@@ -188,14 +212,24 @@ def read_marks(path: Path) -> Marks:
 
 # ---------------------------------------------------------------- one student
 def _nothing(exercises: Sequence[Exercise]) -> tuple[ExerciseMark, ...]:
-    return tuple(ExerciseMark(one.topic, one.points, said=NOTHING) for one in exercises)
+    return tuple(_without(one, NOTHING) for one in exercises)
+
+
+def _without(one: Exercise, said: str) -> ExerciseMark:
+    by_hand = tuple(HandMark(criterion.name, criterion.points) for criterion in one.rubric)
+    return ExerciseMark(one.topic, one.out_of, said=said, by_hand=by_hand)
 
 
 def _student(
-    who: str, pile: _Pile, exercises: Sequence[Exercise], policy: Policy, now: datetime.datetime | None
+    who: str,
+    pile: _Pile,
+    exercises: Sequence[Exercise],
+    policy: Policy,
+    now: datetime.datetime | None,
+    rubric: Rubric,
 ) -> StudentMark:
     records = sorted(pile.records, key=_turn)
-    marks = tuple(_exercise(who, one, records, policy, now) for one in exercises)
+    marks = tuple(_exercise(who, one, records, policy, now, rubric) for one in exercises)
     reasons = [record.reason for record in records if record.status != "graded"]
     doubts = [f"{mark.topic}: {mark.doubt}" for mark in marks if mark.doubt]
     doubts += [record.reason for record in records if record.status == "failed"]
@@ -222,29 +256,44 @@ def _malfunctions(record: Record) -> list[str]:
 
 
 def _exercise(
-    who: str, one: Exercise, records: Sequence[Record], policy: Policy, now: datetime.datetime | None
+    who: str,
+    one: Exercise,
+    records: Sequence[Record],
+    policy: Policy,
+    now: datetime.datetime | None,
+    rubric: Rubric,
 ) -> ExerciseMark:
     """The attempt that counts."""
     attempts = [(record, part) for record in records for part in record.exercises if part.topic == one.topic]
-    looked_at = [_mark(who, record, part, policy, now) for record, part in attempts[: policy.most_attempts]]
+    some = attempts[: policy.most_attempts]
+    looked_at = [_mark(who, one, record, part, policy, now, rubric) for record, part in some]
     if not looked_at:
-        return ExerciseMark(one.topic, one.points, said="not handed in")
+        return _without(one, "not handed in")
     if policy.count == "best":
         number = max(range(len(looked_at)), key=lambda i: (looked_at[i].counted, i))
     else:
         number = 0 if policy.count == "first" else len(looked_at) - 1
     chosen = looked_at[number]
     return ExerciseMark(
-        **{**vars(chosen), "points": one.points, "attempt": number + 1, "attempts": len(attempts)},
+        **{**vars(chosen), "points": one.out_of, "attempt": number + 1, "attempts": len(attempts)},
     )
 
 
 def _mark(
-    who: str, record: Record, part: ExerciseRecord, policy: Policy, now: datetime.datetime | None
+    who: str,
+    one: Exercise,
+    record: Record,
+    part: ExerciseRecord,
+    policy: Policy,
+    now: datetime.datetime | None,
+    rubric: Rubric,
 ) -> ExerciseMark:
     when = datetime.datetime.fromisoformat(record.handed_in) if record.handed_in else None
     late = policy.lateness(part.topic, who, when, record.said_late, now)
-    counted = round(part.earned * (1 - late.percent / 100), 2)
+    given = rubric.of(who, one.topic)
+    by_hand = tuple(HandMark(each.name, each.points, given.points.get(each.name)) for each in one.rubric)
+    earned = part.earned + sum(each.earned or 0.0 for each in by_hand)
+    counted = round(earned * (1 - late.percent / 100), 2)
     return ExerciseMark(
         part.topic,
         part.points,
@@ -255,4 +304,6 @@ def _mark(
         result=place_of(Path(), record).name,
         said=late.said,
         doubt=late.doubt,
+        by_hand=by_hand,
+        remark=one_line(given.remark) if given.remark else "",
     )

@@ -185,7 +185,13 @@ def results_json(mark: StudentMark, records: list[Record], seen: list[ExerciseSe
     said += [cell for one in seen for cell in one.cells]
     tests = [_test(function, check) for one in seen for function in one.functions for check in function.checks]
     tests += [
-        {"name": one.title, "score": 0, "max_score": one.mark.points, "output": one.mark.said, "visibility": "visible"}
+        {
+            "name": one.title,
+            "score": 0,
+            "max_score": one.mark.points - sum(each.points for each in one.mark.by_hand),
+            "output": one.mark.said,
+            "visibility": "visible",
+        }
         for one in seen
         if not one.functions
     ]

@@ -24,7 +24,8 @@ class Item:
     n : int
         How many handed in the exercise.
     passed : float
-        The share of them that passed: the item's difficulty, 1 being easy.
+        The share of them that passed: the item's difficulty, 1 being easy. Where a check gives some of its points, the
+        mean share of these.
     discrimination : float
         Correlation between passing it and the points earned on the rest of the exercise; nan where all did alike. Near
         zero or below, the check tells apart something else than the others do.
@@ -55,11 +56,12 @@ def items(attempts: Sequence[ExerciseRecord]) -> list[Item]:
     earned = np.array(
         [[check.earned for function in one.functions for check in function.checks] for one in attempts], float
     )
+    worth = [check.points for function in attempts[0].functions for check in function.checks]
     found = []
     for column, (id, title) in enumerate(checks):
-        passed = earned[:, column] > 0
+        passed = earned[:, column] / worth[column]
         rest = earned.sum(axis=1) - earned[:, column]
-        found.append(Item(id, title, len(attempts), float(passed.mean()), correlation(passed.astype(float), rest)))
+        found.append(Item(id, title, len(attempts), float(passed.mean()), correlation(passed, rest)))
     return found
 
 

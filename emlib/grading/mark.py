@@ -15,19 +15,19 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from .. import __version__
-from ..course import calls, compare, contract, evaluate, load, topics, values
+from ..course import calls, compare, contract, evaluate, load, open_ended, projects, topics, values
 from ..course.contract import Exercise, Function
 from .notebooks import BadNotebook, cells_of
 from .record import CellRecord, CheckRecord, ExerciseRecord, FunctionRecord, Record, Status
 from .sandbox import Limits, NoSandbox, choose
 from .secret import fingerprint, seed_of
 
-JUDGES = (calls, compare, contract, evaluate, values)  # a change of theirs may change a mark
+JUDGES = (calls, compare, contract, evaluate, open_ended, values)  # a change of theirs may change a mark
 CLAIM = re.compile(r"\b(?:check|score|goal|hint|case)\(\s*[\"'](\w+)[.\"']")
 
 
@@ -99,7 +99,7 @@ class Job:
 
 def grade(job: Job, task: Task) -> Record:
     """Grade one notebook; whatever is wrong with it becomes a status and a sentence."""
-    started = time.perf_counter()
+    started, key = time.perf_counter(), job.key(task)
     exercises = [exercise(name) for name in task.exercises]
     try:
         cells = cells_of(job.raw, job.file)
@@ -108,6 +108,7 @@ def grade(job: Job, task: Task) -> Record:
         return record(job, task, "unreadable", str(error), started)
     if not mine:
         return record(job, task, "foreign", _foreign(cells, job.file, exercises), started)
+    task = replace(task, limits=roomy(task.limits, mine))
     with task.opening(cells, task.sandbox, task.limits) as pupil:
         marked = tuple(_exercise(one, pupil, job, task) for one in mine)
         odd = tuple(
@@ -115,7 +116,8 @@ def grade(job: Job, task: Task) -> Record:
             for number, cell in enumerate(pupil.cells, start=1)
             if cell.kind != "ran"
         )
-    return record(job, task, "graded", "", started, n_cells=len(cells), cells=odd, exercises=marked)
+    # Its key names the limits that were asked for, not the room that was made.
+    return replace(record(job, task, "graded", "", started, n_cells=len(cells), cells=odd, exercises=marked), key=key)
 
 
 def record(job: Job, task: Task, status: Status, reason: str, started: float | None = None, **parts: Any) -> Record:
@@ -154,7 +156,8 @@ def source_hash(name: str) -> str:
     if name.endswith(".py"):
         own = Path(name)
     else:
-        own = Path(str(importlib.import_module(f"emlib.course.exercises.{name}").__file__))
+        part = "projects" if name in projects() else "exercises"
+        own = Path(str(importlib.import_module(f"emlib.course.{part}.{name}").__file__))
     files = [own, *(Path(str(module.__file__)) for module in JUDGES)]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:32]
 
@@ -174,7 +177,7 @@ def belongs_to(raw: bytes, cells: Sequence[str], file: str, exercises: Sequence[
     named = [one for one in exercises if re.search(rf"(?<![a-z0-9]){re.escape(one.topic)}(?![a-z0-9])", stem, re.I)]
     if named:
         return named[:1]
-    if len(exercises) == 1 and (not claims & set(topics()) or _defines_some(cells, exercises[0])):
+    if len(exercises) == 1 and (not claims & {*topics(), *projects()} or _defines_some(cells, exercises[0])):
         return list(exercises)
     return []
 
@@ -193,7 +196,10 @@ def _defines_some(cells: Sequence[str], one: Exercise) -> bool:
 
 
 def _foreign(cells: Sequence[str], file: str, exercises: Sequence[Exercise]) -> str:
-    known = {found for source in cells for found in CLAIM.findall(source)} & set(topics())
+    known = {found for source in cells for found in CLAIM.findall(source)} & {
+        *topics(),
+        *projects(),
+    }
     asked = ", ".join(one.topic for one in exercises)
     said = (
         f"it checks {', '.join(sorted(known))}" if known else "none of its cells calls check, and its name says nothing"
@@ -226,6 +232,18 @@ def _function(function: Function, pupil: calls.Call, seed: int) -> FunctionRecor
     )
 
 
+def roomy(limits: Limits, exercises: Sequence[Exercise]) -> Limits:
+    """The limits with as much time as the exercises say they take."""
+    most = max((one.call_seconds for one in exercises), default=0.0)
+    if most <= limits.call_seconds:
+        return limits
+    calls_of_all = sum(CALLS * one.call_seconds for one in exercises)
+    return replace(
+        limits, call_seconds=most, total_seconds=max(limits.total_seconds, calls_of_all, CALLS * limits.call_seconds)
+    )
+
+
+CALLS = 10  # of a project, at most
 MALFUNCTION = "the check itself has failed, and somebody should look at it"
 
 

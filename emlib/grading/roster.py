@@ -107,12 +107,24 @@ def read_roster(path: Path) -> Roster:
     ValueError
         If it is no table of students; the sentence names the line.
     """
+    headings, rows = read_table(path, "roster")
+    return Roster(_students(path, headings, rows), headings, path)
+
+
+def read_table(path: Path, what: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Headings and lines of a table as spreadsheets write it; `what` it should be is for the messages.
+
+    Raises
+    ------
+    ValueError
+        If it is no table.
+    """
     try:
         raw = path.read_bytes()[: MOST_BYTES + 1]
     except FileNotFoundError:
-        raise ValueError(f"there is no roster {path}") from None
+        raise ValueError(f"there is no {what} {path}") from None
     if len(raw) > MOST_BYTES:
-        raise ValueError(f"{path} is larger than {MOST_BYTES // 2**20} MB; is it the roster?")
+        raise ValueError(f"{path} is larger than {MOST_BYTES // 2**20} MB; is it the {what}?")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -123,8 +135,7 @@ def read_roster(path: Path) -> Roster:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="…", restval="", strict=True))
     except csv.Error as error:
         raise ValueError(f"{path} is no CSV file: {error}") from None
-    headings = [h.strip() for h in next(csv.reader([heading], delimiter=delimiter), [])]
-    return Roster(_students(path, headings, rows), headings, path)
+    return [h.strip() for h in next(csv.reader([heading], delimiter=delimiter), [])], rows
 
 
 def _students(path: Path, headings: list[str], rows: list[dict[str, str]]) -> list[Student]:

@@ -22,10 +22,11 @@ from .openings import locked_in
 from .policy import Policy, read_policy
 from .record import Record
 from .roster import Roster, read_roster
+from .rubric import FILE, Rubric, read_rubric
 from .sandbox import Limits, NoSandbox
 from .secret import open_to_others, read_secret
 from .similarity_report import write_similarity
-from .tables import write_canvas, write_grades, write_log
+from .tables import write_canvas, write_grades, write_log, write_rubric
 from .wording import one_line
 
 WRITTEN = ("grades.csv", "feedback", "class.html", "similarity.html", "marks.json", "log.jsonl", "results")
@@ -79,10 +80,17 @@ class Ran:
         return [one for one in self.marks.students if one.handed_in and not any(mark.result for mark in one.exercises)]
 
     @property
+    def n_waiting(self) -> int:
+        """How many reports a person still has to judge."""
+        return sum(one.waiting > 0 for student in self.marks.students for one in student.exercises)
+
+    @property
     def needs_a_look(self) -> bool:
         """Whether something is to be done by a person."""
         return bool(
-            self.marks.refused or any(one.doubts or (one.handed_in and one.reasons) for one in self.marks.students)
+            self.n_waiting
+            or self.marks.refused
+            or any(one.doubts or (one.handed_in and one.reasons) for one in self.marks.students)
         )
 
 
@@ -96,6 +104,7 @@ class Plan:
     roster: Roster | None
     handed_in: HandedIn
     warnings: list[str]
+    rubric: Rubric = field(default_factory=Rubric)
 
     @property
     def n(self) -> int:
@@ -137,7 +146,8 @@ def plan(settings: Settings) -> Plan:
     if strangers:
         warnings.append(f"{settings.policy} extends the time of {one_line(', '.join(strangers))}, not on the roster")
     task = Task(tuple(names), settings.sandbox, settings.limits, secret, settings.opening)
-    return Plan(settings, task, policy, roster, handed_in, warnings)
+    rubric = read_rubric(settings.out / FILE, exercises)
+    return Plan(settings, task, policy, roster, handed_in, warnings, rubric)
 
 
 def run(plan: Plan, tick: Callable[[Record], None] | None = None) -> Ran:
@@ -156,10 +166,20 @@ def run(plan: Plan, tick: Callable[[Record], None] | None = None) -> Ran:
         records = grade_all(_jobs(plan, task), task, results, crew, tick)
         exercises = [exercise(name) for name in task.exercises]
         refused = [f"{name}: {reason}" for name, reason in plan.handed_in.refused]
-        marks = marks_of(records, exercises, plan.policy, plan.roster, refused=refused, sandbox=task.sandbox)
+        marks = marks_of(
+            records,
+            exercises,
+            plan.policy,
+            plan.roster,
+            refused=refused,
+            sandbox=task.sandbox,
+            rubric=plan.rubric,
+        )
         by_file = {place_of(Path(), one).name: one for one in records}
         write_marks(marks, out / "marks.json")
         write_grades(marks, out / "grades.csv")
+        if any(one.rubric for one in exercises):
+            write_rubric(marks, exercises, out / FILE)
         write_log(marks, records, out / "log.jsonl")
         write_feedback(marks, by_file, exercises, out / "feedback")
         write_class_report(marks, by_file, exercises, out / "class.html")

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..course.contract import Exercise
 from .gradebook import Marks
 from .record import Record, write_whole
 from .roster import Roster
+from .rubric import columns
 from .wording import in_a_table
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Section")
@@ -22,6 +24,8 @@ def write_grades(marks: Marks, path: Path) -> None:
     """``grades.csv``: a line for each student."""
     headings = ["student", "name", "mark", "of", "status", *marks.topics]
     headings += [f"{topic}: {what}" for topic in marks.topics for what in ("earned", "percent off", "attempt", "file")]
+    by_hand = marks.students[0].exercises if marks.students else ()
+    headings += [f"{one.topic}: {criterion.name}" for one in by_hand for criterion in one.by_hand]
     rows = []
     for student in marks.students:
         status = "; ".join(student.reasons) or "graded"
@@ -29,6 +33,7 @@ def write_grades(marks: Marks, path: Path) -> None:
         row += [one.counted for one in student.exercises]
         for one in student.exercises:
             row += [one.earned, one.percent_off, one.attempt or "", one.file]
+        row += ["" if each.earned is None else each.earned for one in student.exercises for each in one.by_hand]
         rows.append(row)
     # Spreadsheets take a file without this mark for something else than UTF-8.
     write_whole(path, "\ufeff" + _csv([headings, *rows]))
@@ -50,6 +55,19 @@ def write_canvas(marks: Marks, roster: Roster, assignment: str, path: Path) -> N
         ungraded = mark.handed_in and not any(one.result for one in mark.exercises)
         rows.append([*(student.line[column] for column in columns), "" if ungraded else mark.counted])
     write_whole(path, _csv(rows))
+
+
+def write_rubric(marks: Marks, exercises: Sequence[Exercise], path: Path) -> None:
+    """``rubric.csv``: a line for each report that a person is to judge, with what was entered so far."""
+    headings = columns(exercises)
+    rows = []
+    for student in marks.students:
+        for one in student.exercises:
+            if one.by_hand and one.file:
+                line = {"student": student.student, "exercise": one.topic, "name": student.name, "file": one.file}
+                line |= {each.name: f"{each.earned:g}" for each in one.by_hand if each.earned is not None}
+                rows.append([(line | {"remark": one.remark}).get(heading, "") for heading in headings])
+    write_whole(path, "\ufeff" + _csv([headings, *rows]))
 
 
 def write_log(marks: Marks, records: Iterable[Record], path: Path) -> None:
