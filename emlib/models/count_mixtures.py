@@ -51,6 +51,15 @@ class CountMixture(MixtureEstimator):
     def _for_start(self, X: Numeric) -> Numeric:
         return per_exposure(X) if self._exposed else X
 
+    def _check_prior(self, components: Any, d: int) -> None:
+        components.check(d - self._exposed)
+        expected = getattr(self, "_prior_of_counted", None)
+        if self._inflated and expected and not isinstance(components.counted, expected):
+            raise ValueError(
+                f"prior has counted of type {type(components.counted).__name__}; a {type(self).__name__} needs a "
+                f"{expected.__name__} there."
+            )
+
     def _rates_at(self, centres: FloatArray) -> FloatArray:
         """Rates of rows that were picked as centres."""
         return centres[:, 1:] / centres[:, :1] if self._exposed else centres
@@ -117,6 +126,7 @@ class PoissonMixture(CountMixture):
     """
 
     _parts_of_start = ("rates_init",)
+    _prior_of_counted = families.GammaPrior
 
     def __init__(
         self,

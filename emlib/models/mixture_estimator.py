@@ -93,6 +93,10 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     def _check_fit(self, seen: Survey) -> None:
         """Refuse, or warn of, tables from which nothing can be learned."""
 
+    def _check_prior(self, components: Any, d: int) -> None:
+        """Refuse a prior of the right class that does not fit."""
+        components.check(d)
+
     def _given_start(self, components: Any, d: int, origin: FloatArray) -> Any:
         """Components of a start with the user's own values put in place."""
         raise NotImplementedError
@@ -233,7 +237,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"prior has components {in_short(components)}; {type(self).__name__} needs a {expected.__name__}."
             )
-        components.check(d)
+        self._check_prior(components, d)
         return MixturePrior(prior.weights, components.moved(origin) if hasattr(components, "moved") else components)
 
     def _starts(self, model: Mixture, rows: Rows | Chunks) -> Iterator[MixtureParams]:

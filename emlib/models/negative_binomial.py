@@ -120,6 +120,7 @@ class NegativeBinomialMixture(CountMixture):
         self.zero_inflation = zero_inflation
 
     _parts_of_start = ("means_init", "sizes_init")
+    _prior_of_counted = families.GammaRatesPrior
 
     def _family(self, d: int) -> families.Family[Any]:
         return self._world(1.0)

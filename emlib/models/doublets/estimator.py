@@ -20,7 +20,8 @@ from ..checks import Numeric, check_exposed, check_flag, check_real, check_whole
 from ..count_mixtures import per_exposure
 from ..kmeans import KMeans
 from ..starts import OneHot
-from .model import DoubletParams, DoubletPrior, Doublets
+from .model import Doublets
+from .numbers import DoubletParams, DoubletPrior
 
 
 class DoubletMixture(EMEstimator):

@@ -17,54 +17,14 @@ from scipy.special import xlogy
 from ...engine.blocks import Rows, as_rows
 from ...engine.coordinates import Named, Positive, Probability, Simplex
 from ...engine.em import Degenerate
-from ...engine.families import BetaPrior, ExposedPoisson, GammaPrior, PoissonParams
+from ...engine.families import ExposedPoisson, PoissonParams
 from ...engine.families.base import NO_EVIDENCE, dirichlet
 from ...engine.families.exposure import in_turn
-from ...engine.kernel import Natural, Statistics, expect, posterior
+from ...engine.kernel import Natural, expect, posterior
 from ...engine.latent import SOFT, FloatArray, Latent
+from .numbers import DoubletParams, DoubletPrior, DoubletStats
 
-COUNTS, FLAT, EVEN = ExposedPoisson(), GammaPrior(), BetaPrior()
-
-
-@dataclass(frozen=True)
-class DoubletParams:
-    """Shares (K,) and rates (K, d) of the types of cells, and how probably a droplet holds two."""
-
-    weights: FloatArray
-    rates: FloatArray
-    doublet_rate: float | FloatArray
-
-
-@dataclass(frozen=True)
-class DoubletStats:
-    """Expected droplets of each content (C,); cells, exposure and molecules of each type (K, 2 + d)."""
-
-    counts: FloatArray
-    types: FloatArray
-    noise: float = 0.0
-
-    def __add__(self, other: DoubletStats) -> DoubletStats:
-        return DoubletStats(self.counts + other.counts, self.types + other.types, self.noise + other.noise)
-
-    @property
-    def of_types(self) -> Statistics:
-        """Those of a Poisson mixture whose rows are cells."""
-        return Statistics(self.types, np.zeros((len(self.types), self.types.shape[1] - 1)), np.zeros(0))
-
-    @property
-    def droplets(self) -> tuple[float, float]:
-        """With one cell, and with two."""
-        K = len(self.types)
-        return float(self.counts[:K].sum()), float(self.counts[K:].sum())
-
-
-@dataclass(frozen=True)
-class DoubletPrior:
-    """Dirichlet on the shares of types (1 is flat), gamma on each rate, beta on the share of doublets."""
-
-    weights: float | FloatArray = 1.0
-    rates: GammaPrior = FLAT
-    doublet_rate: BetaPrior = EVEN
+COUNTS = ExposedPoisson()
 
 
 @dataclass(frozen=True)
@@ -129,15 +89,14 @@ class Doublets:
         """Shares, rates and the share of doublets from their posteriors."""
         (one, two), beta = stats.droplets, prior.doublet_rate
         weights = dirichlet(stats.types[:, 0] + np.asarray(prior.weights), rng)
-        return DoubletParams(
-            weights, COUNTS.draw(stats.of_types, prior.rates, rng).rates, rng.beta(two + beta.a, one + beta.b)
-        )
+        rates = COUNTS.draw(stats.of_types, prior.rates, rng).rates
+        return DoubletParams(weights, rates, rng.beta(two + beta.a, one + beta.b))
 
     def log_prior(self, params: DoubletParams, prior: DoubletPrior) -> float:
         """Log prior density, up to a constant."""
         delta, beta = np.asarray(params.doublet_rate), prior.doublet_rate
-        value = xlogy(np.asarray(prior.weights) - 1.0, params.weights).sum()
-        value += xlogy(beta.a - 1.0, delta) + xlogy(beta.b - 1.0, 1.0 - delta)
+        of_weights = xlogy(np.asarray(prior.weights) - 1.0, params.weights).sum()
+        value = of_weights + xlogy(beta.a - 1.0, delta) + xlogy(beta.b - 1.0, 1.0 - delta)
         return float(value) + COUNTS.log_prior(PoissonParams(params.rates), prior.rates)
 
     def slopes(self, stats: DoubletStats, params: DoubletParams, prior: DoubletPrior | None = None) -> DoubletParams:
@@ -161,6 +120,5 @@ class Doublets:
 
     def project(self, params: DoubletParams) -> DoubletParams:
         """Shares that sum to one to the last digit; a share of doublets pushed out of range is just inside."""
-        delta = float(params.doublet_rate)
-        inside = delta if 0 <= delta <= 1 else min(max(delta, 1e-9), 1.0 - 1e-9)
+        inside = min(max(float(params.doublet_rate), 1e-9), 1.0 - 1e-9)
         return DoubletParams(params.weights / params.weights.sum(), params.rates, inside)

@@ -90,7 +90,7 @@ CASES = [
             ),
             (
                 "zero-inflated negative binomial, exposed",
-                f.ZeroInflatedNegativeBinomial(exposed=True, exposures=DEPTHS),
+                f.ZeroInflatedNegativeBinomial(exposed=True, exposures=np.array([1.0, 2.0])),
                 f.ZeroInflatedNegativeBinomialParams(SCATTERED, SIZES, ZEROS),
                 f.ZeroInflatedPrior(f.BetaPrior(2.0, 3.0), f.GammaRatesPrior(3.0, 5.0, 1.3)),
                 0.8,
