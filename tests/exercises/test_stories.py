@@ -5,7 +5,7 @@ from scipy.optimize import brentq
 from scipy.special import digamma
 from scipy.stats import nbinom
 
-from emlib import DawidSkene, KMeans, PoissonHMM, TranscriptQuantifier, data
+from emlib import DawidSkene, KMeans, PoissonHMM, ProteinInference, ScoreMixture, TranscriptQuantifier, data
 from emlib.course import load
 from emlib.models.phasing import switch_errors
 from emlib.models.transcripts import EquivalenceClasses, pseudoalign
@@ -307,6 +307,63 @@ def test_what_transcripts_cannot_tell():
         directions, found = undecided.expected(inputs)
         assert len(names) - report.rank == directions
         assert sorted(int(t) for group in report.groups for t in group) == np.flatnonzero(found).tolist()
+
+
+def test_peptides():
+    task, matches = tasks("peptides"), data.scope2()
+    targets = ~matches.is_decoy
+    q = shown(task["competition"])[targets]
+    assert (len(matches.scores), targets.sum(), (~targets).sum()) == (7578, 5524, 2054)
+    assert [int((q <= limit).sum()) for limit in (0.01, 0.05)] == [2854, 3453]
+    assert f"{2054 / 5524:.3f}" == "0.372"
+    last = matches.scores[targets][q <= 0.01].min()
+    assert (matches.scores[~targets] >= last).sum() == 27
+    assert round((q <= 0.005).sum(), -1) == 2660
+    error, _ = shown(task["e_step"])
+    assert [f"{e:.2f}" for e in error[[3, 5]]] == ["0.73", "0.02"]
+    assert f"{shown(task['m_step'])[0]:.2f}" == "0.43"
+    share, normal, gumbel, _ = shown(task["climb"])
+    assert f"{share:.3f}" == "0.338"
+    scores = np.linspace(3, 5, 201)
+    middle, _ = task["e_step"](scores, np.zeros(201, bool), share, normal, gumbel)
+    assert f"{scores[np.abs(middle - 0.5).argmin()]:.1f}" == "3.9"
+
+    errors = task["q_values"].example_inputs()["errors"]
+    q = shown(task["q_values"])
+    assert (int((q <= 0.01).sum()), int((errors <= 0.01).sum())) == (2954, 2452)
+    assert (f"{errors[q <= 0.01].max():.2f}", f"{q.max():.2f}") == ("0.15", "0.34")
+    decoys, expected, z = shown(task["calibration"])
+    assert (decoys.sum(), round(expected.sum())) == (2054, 1868)
+    assert (z[:6] < 0).tolist() == [False] + 5 * [True]
+    assert np.abs(z).max() < 2.5
+    assert (decoys[8], round(expected[8]), decoys[9:].sum()) == (8, 2, 0)
+
+    inputs = task["protein_step"].example_inputs()
+    own = inputs["candidates"][inputs["candidates"].sum(axis=1) == 1].sum(axis=0)
+    assert own[2] == 0
+    assert inputs["candidates"].sum(axis=0)[2] == 5
+    shares = inputs["shares"]
+    for _ in range(5):
+        shares, _, _ = task["protein_step"](inputs["candidates"], inputs["probabilities"], shares)
+    assert shares[2] < 0.0001
+    fit = ProteinInference().fit([np.flatnonzero(row) for row in inputs["candidates"]], inputs["probabilities"])
+    np.testing.assert_allclose(np.sort(shares), np.sort(fit.shares_), atol=1e-3)
+
+
+def test_peptides_further():
+    """The M-step that the end of the notebook suggests, with the number of decoys as evidence."""
+    task, matches = tasks("peptides"), data.scope2()
+    scores, is_decoy = matches.scores, matches.is_decoy
+    share, normal, gumbel = 0.5, np.array([3.0, 1.0]), np.array([6.0, 2.0])
+    for _ in range(80):
+        error, _ = task["e_step"](scores, is_decoy, share, normal, gumbel)
+        _, normal, gumbel = task["m_step"](scores, is_decoy, error)
+        share = error.sum() / 2 / (error.sum() / 2 + (1 - error).sum())
+    accepted = (task["q_values"](error[~is_decoy]) <= 0.01).sum()
+    assert abs(accepted - 2854) < 2954 - 2854
+    whole = ScoreMixture("gaussian").fit(scores, is_decoy)
+    assert abs(share - whole.pi0_) < 1e-3
+    assert abs(accepted - whole.accepted(0.01).sum()) <= 3
 
 
 def test_annotators():

@@ -14,6 +14,7 @@ CHAPTERS = (
     "motifs",
     "transcripts",
     "hmm",
+    "peptides",
     "beyond",
 )
 
