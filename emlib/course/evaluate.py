@@ -11,7 +11,7 @@ import numpy as np
 
 from .calls import Call, Outcome, outcome_of
 from .compare import Difference
-from .contract import Check, Function, Judge, Posed, Slip
+from .contract import Check, Function, Posed, Slip
 
 SLOW = 0.2  # seconds; below, nobody waits
 TOO_SLOW = 50  # times the reference
@@ -160,16 +160,17 @@ class _Trial:
 
 
 def _try(function: Function, call: Call, posed: Posed) -> _Trial:
-    started = time.perf_counter()
-    judge = function.judge(posed)
-    seconds = time.perf_counter() - started
     outcome = call(function.name, posed.inputs)
-    return _Trial(outcome, _differences(function, outcome, judge), seconds)
-
-
-def _differences(function: Function, outcome: Outcome, judge: Judge) -> tuple[Difference | None, ...]:
+    started = time.perf_counter()
     if outcome.kind == "returned" and not outcome.changed:
-        return tuple(judge(outcome.value))
+        judge = function.judge(posed)
+        seconds = time.perf_counter() - started
+        return _Trial(outcome, tuple(judge(outcome.value)), seconds)
+    return _Trial(outcome, _fallen(function, outcome), 0.0)
+
+
+def _fallen(function: Function, outcome: Outcome) -> tuple[Difference | None, ...]:
+    """What is wrong with a call that gave nothing to judge."""
     said = f"your function {outcome.problem}"
     if outcome.kind == "returned":
         said = (

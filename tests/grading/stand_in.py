@@ -117,9 +117,12 @@ class Written:
             ANSWERS[self.answer.__name__, slip.__name__] = slip
             return slip
         return keep
+    def known_by(self, why, sign): return self.slip(why)
     def __getattr__(self, name): return Anything()
 class Exercise(Anything):
     def function(self, **named): return Written
+    problem = function
+Project = Exercise
 """
 
 
@@ -130,7 +133,7 @@ def laid_bare(topic):
 
     def without(found):
         names = [name.split(" as ")[-1].strip(" ()\n") for name in found[2].split(",") if name.strip(" ()\n")]
-        return "\n".join(f"{name} = Anything()" for name in names if name != "Exercise")
+        return "\n".join(f"{name} = Anything()" for name in names if name not in ("Exercise", "Project"))
 
     return FAKE + re.sub(r"^from \.\.+(\w*) import (\([^)]*\)|.+)$", without, source, flags=re.MULTILINE)
 

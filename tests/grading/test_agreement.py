@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from emlib.course import check, load, topics
+from emlib.course import check, load, projects, topics
 from emlib.course.calls import in_this_process
 from emlib.course.evaluate import evaluate
 from emlib.course.submissions import functions_of, topic_of
@@ -44,7 +44,7 @@ def seen(report, way=""):
 
 
 @pytest.mark.parametrize("way", [pytest.param(w, marks=[pytest.mark.slow] * (w in SLOW)) for w in OPENINGS])
-@pytest.mark.parametrize("topic", topics())
+@pytest.mark.parametrize("topic", [*topics(), *(pytest.param(t, marks=pytest.mark.slow) for t in projects())])
 def test_reference_starter_and_every_slip(topic, way, tmp_path):
     opening, sandbox = OPENINGS[way]
     exercise = load(topic)
@@ -73,7 +73,7 @@ def test_reference_starter_and_every_slip(topic, way, tmp_path):
     assert judged == sum(len(f.slips) + 1 for f in exercise.functions.values())
 
 
-@pytest.mark.parametrize("topic", topics())
+@pytest.mark.parametrize("topic", topics() + projects())
 def test_the_starter_earns_nothing_and_is_greeted(topic):
     record = grade(Job(starter(topic), "ada", "Ada", "ada.ipynb"), task(topic))
     assert record.exercises[0].earned == 0

@@ -1,5 +1,7 @@
 """Project: how many kinds of cells are in this blood, which cell is of which, and how would one know?"""
 
+import functools
+
 import numpy as np
 
 from ..contract import Posed
@@ -56,7 +58,7 @@ exercise = Project(
         ),
         (
             "What is a component worth? The later ones vary less, and how much of that is noise nobody has told you. "
-            "And the labels: two of them are rare.",
+            "And the labels: some of them are rare.",
             """
             print("standard deviations:", np.round(cells.std(axis=0), 1))
             for name, n in zip(*np.unique(blood.cell_types, return_counts=True)):
@@ -115,12 +117,14 @@ KINDS = (
 )
 
 
+@functools.cache
 def _blood():
     from ... import data
 
     return data.pbmc()
 
 
+@functools.cache
 def _kinds():
     """Mean and covariance of each kind; those of rare ones lean on the mean covariance."""
     blood = _blood()

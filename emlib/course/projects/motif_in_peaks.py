@@ -1,5 +1,7 @@
 """Project: one protein binds under all these peaks. Find what it reads, and where."""
 
+import functools
+
 import numpy as np
 
 from ..contract import Posed
@@ -45,8 +47,8 @@ exercise = Project(
             ax.legend(ncols=4, loc="lower center")
             plt.show()
             """,
-            "Shares of the four letters along the peaks, smoothed: C and G rise from about a quarter at the edges to "
-            "about a third near the middle, A and T fall.",
+            "Shares of the four letters along the peaks, smoothed: C and G rise towards the middle, C highest some ten "
+            "letters before it and G some ten letters after it; A and T fall.",
         ),
         (
             "Sites lie near the middle, then, and hold many C and G; but they are smeared over some fifty letters, and "
@@ -137,15 +139,21 @@ def _drawn(rng, n=60, length=100):
 SURE = 9 * np.log(2)  # nats above background, 9 bits
 
 
-def _peaks(rng, n=60, length=100):
-    """Peaks of CTCF cut at random about their sites, either strand, letters renamed so that A still pairs with T."""
+@functools.cache
+def _known_peaks():
+    """The peaks as letters, and the log-odds of each window by JASPAR's matrix, the better strand."""
     from ... import data
 
     counts = data.jaspar_matrices()["MA0139.1"] + 0.25
     pwm = counts / counts.sum(axis=1, keepdims=True)
     whole = np.array([["ACGT".index(c) for c in s.upper()] for _, s in data.ctcf_peaks()])
-    w = len(pwm)
-    scores = _scores(whole, pwm, np.bincount(whole.ravel(), minlength=4) / whole.size).max(axis=2)
+    return whole, _scores(whole, pwm, np.bincount(whole.ravel(), minlength=4) / whole.size).max(axis=2)
+
+
+def _peaks(rng, n=60, length=100):
+    """Peaks of CTCF cut at random about their sites, either strand, letters renamed so that A still pairs with T."""
+    whole, scores = _known_peaks()
+    w = whole.shape[1] - scores.shape[1] + 1
     at, sure = scores.argmax(axis=1), scores.max(axis=1) > SURE
     first = np.where(sure, (at + w - length).clip(0), 0)
     last = np.where(sure, at.clip(max=200 - length), 200 - length)

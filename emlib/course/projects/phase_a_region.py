@@ -1,5 +1,7 @@
 """Project: which alleles lie on one chromosome? Phase unrelated people, and know how far to trust it."""
 
+import functools
+
 import numpy as np
 
 from ..contract import Posed
@@ -36,7 +38,7 @@ exercise = Project(
     data=(
         (
             "The region, as the chip sees it: 60 parents, whom you may take as unrelated, at 60 neighbouring SNPs. "
-            "Only heterozygotes, in the middle colour, have a phase to be found.",
+            "Only heterozygotes, in green, have a phase to be found; the darkest entries are missing.",
             """
             window = slice(200, 260)
             fig, ax = plt.subplots(figsize=(6.4, 4))
@@ -47,9 +49,9 @@ exercise = Project(
             "Sixty rows of genotypes; whole blocks of columns change colour together from one person to another.",
         ),
         (
-            "What the families know. A quarter of the heterozygotes remain unknown if child and both parents are "
-            "heterozygous; such sites are left out wherever phase is judged. And what makes phasing possible at all: "
-            "alleles of neighbouring sites go together, over some distance.",
+            "What the families know. Where child and both parents are heterozygous even they cannot tell; such sites "
+            "are left out wherever phase is judged. And what makes phasing possible at all: alleles of neighbouring "
+            "sites go together, over some distance.",
             """
             known = (truth >= 0).all(axis=1)
             het = parents == 1
@@ -124,6 +126,7 @@ def switch_error(haplotypes, truth):
 N, L = 60, 50
 
 
+@functools.cache
 def _families(population):
     """Haplotypes of the parents of 30 families: as the children tell (120, 603), -1 where they do not, and filled."""
     from ... import data

@@ -1,0 +1,341 @@
+"""What is promised of every open project: what exercises promise, as far as it makes sense, and that better is more."""
+
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emlib.course import check, load, projects
+from emlib.course.calls import in_this_process
+from emlib.course.compare import Difference
+from emlib.course.contract import Posed
+from emlib.course.evaluate import evaluate
+from emlib.course.open_ended import ENOUGH, RUBRIC, Measured, Project, appraise, arrays
+from emlib.course.projects import blood_cells, motif_in_peaks, phase_a_region
+from emlib.course.report import as_text
+from emlib.course.sheets import notebook, solutions, sources
+from emlib.course.submissions import functions_of, topic_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong answers
+BOOK = Path(__file__).resolve().parents[2] / "book" / "projects"
+PROBLEMS = [problem for topic in projects() for problem in load(topic).functions.values()]
+EACH_PROJECT = pytest.mark.parametrize("topic", projects())
+EACH_PROBLEM = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.id)
+SLOW = [problem for problem in PROBLEMS if problem.name == "phase"]  # some five seconds a draw
+FAST = [problem for problem in PROBLEMS if problem not in SLOW]
+EACH_FAST = pytest.mark.parametrize("problem", FAST, ids=lambda problem: problem.id)
+
+
+def verdict(problem, answer, seed=0):
+    return evaluate(problem, in_this_process({problem.name: answer}), seed)
+
+
+# ---------------------------------------------------------------- the project as a whole
+@EACH_PROJECT
+def test_is_whole(topic):
+    project = load(topic)
+    assert isinstance(project, Project)
+    assert (project.topic, project.points, project.by_hand) == (topic, 20, 30)
+    assert [criterion.name for criterion in project.rubric] == [criterion.name for criterion in RUBRIC]
+    assert set(project.here) < {criterion.name for criterion in project.rubric}
+    for problem in project.functions.values():
+        assert problem.hints
+        assert len(problem.slips) >= 2
+        assert all(slip.sign is not None for slip in problem.slips)
+        # Half of the points of a check are points.
+        assert all(isinstance(one, Measured) and one.points % 2 == 0 and one.least > 0 for one in problem.checks)
+        used = {name for one in problem.checks for name in one.cases or problem.inputs(0)}
+        assert used == set(problem.inputs(0))
+
+
+@EACH_PROJECT
+def test_the_book_has_its_notebook_and_its_solutions(topic):
+    project = load(topic)
+    stored = json.loads((BOOK / f"{topic}.ipynb").read_text(encoding="utf-8"))
+    remedy = "run: make exercises"
+    assert sources(stored) == sources(notebook(project)), remedy
+    assert (BOOK / "solutions" / f"{topic}.md").read_text(encoding="utf-8") == solutions(project), remedy
+    assert topic_of(BOOK / f"{topic}.ipynb") == topic
+
+
+@EACH_PROJECT
+def test_the_printed_solutions_stand_alone(topic, tmp_path):
+    project = load(topic)
+    sheet = notebook(project)
+    kept = []
+    for cell in sheet["cells"]:
+        name = cell["id"].removeprefix("stub-")
+        if cell["id"].startswith("stub-"):
+            cell["source"] = project.functions[name].solution()
+        if cell["id"].startswith(("stub-", "setup")):
+            kept.append(cell)
+    path = tmp_path / "done.ipynb"
+    path.write_text(json.dumps({**sheet, "cells": kept}), encoding="utf-8")
+    names = functions_of(path)
+    for problem in project.functions.values():
+        inputs = next(iter(problem.inputs(0).values()))
+        inputs |= {problem.parameters[0]: inputs[problem.parameters[0]][:50]}  # some people are enough
+        by_hand = in_this_process(names)(problem.name, inputs)
+        assert by_hand.kind == "returned", by_hand
+        ours = in_this_process({problem.name: problem.reference})(problem.name, inputs)
+        parts = [one.value if isinstance(one.value, tuple) else (one.value,) for one in (by_hand, ours)]
+        for theirs, expected in zip(*parts, strict=True):
+            np.testing.assert_array_equal(theirs, expected)
+
+
+@EACH_PROBLEM
+def test_untouched_starter_scores_nothing_and_is_greeted(problem):
+    names = {"np": np}
+    exec(problem.stub(), names)
+    assert inspect.getdoc(names[problem.name]) == inspect.getdoc(problem.reference)
+    report = verdict(problem, names[problem.name])
+    assert report.unwritten
+    assert report.earned == 0
+    assert "not written yet" in str(check(problem.id, names[problem.name]))
+
+
+# ---------------------------------------------------------------- points
+def test_points_grow_from_the_baseline_to_the_reference():
+    gain = Measured("hits", 10, (), True, says="{:.2f} found", least=0.2)
+    loss = Measured("errors", 10, (), True, says="{:.2f} wrong", loss=True, least=0.2)
+    shares = [appraise(gain, value, 0.4, 0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.4 + 0.5 * ENOUGH, 1.0)]
+    assert shares[:2] == [0, 0.5]
+    assert 0.5 < shares[2] < shares[3] < 1
+    assert shares[4:] == [1, 1]
+    mirrored = [appraise(loss, -value, -0.4, -0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.85, 1.0)]
+    np.testing.assert_allclose(mirrored[:4], shares[:4])
+    # Where both levels are close, the baseline counts as further away, and earns more than half.
+    assert appraise(gain, 0.85, 0.85, 0.9).share > 0.5
+    assert appraise(gain, 0.9, 0.9, 0.85).share == 1.0
+    assert appraise(gain, float("nan"), 0.4, 0.9).share == 0
+
+
+@EACH_PROBLEM
+def test_the_reference_earns_all_and_the_baseline_half(problem):
+    report = verdict(problem, problem.reference)
+    assert report.passed
+    assert report.earned == report.points == sum(result.points for result in report.results)
+    assert not report.slips
+    assert all(result.numbers.startswith("yours: ") for result in report.results)
+    assert "baseline" in as_text(report)
+    report = verdict(problem, problem.baseline)
+    assert not report.passed
+    assert not report.slips
+    # Its own random numbers may be luckier than those of the level.
+    assert report.points / 2 - 1 <= report.earned < report.points
+    assert "◐" in as_text(report)
+
+
+def check_slips(problem, seeds):
+    for slip in problem.slips:
+        for seed in seeds:
+            report = verdict(problem, slip.answer, seed)
+            assert report.earned <= 0.8 * report.points, (slip.name, seed, report.results)
+            assert not report.passed
+            assert report.slips == (slip.name,), (slip.name, seed, report.results)
+
+
+@EACH_PROBLEM
+def test_slips_are_rejected_and_named(problem):
+    check_slips(problem, range(1))
+
+
+@pytest.mark.slow
+@EACH_PROBLEM
+def test_over_many_draws(problem):
+    """The reference with other random numbers is as good as itself, nearly always, and each slip keeps its name."""
+    check_slips(problem, range(1, 12))
+    earned = []
+    for seed in range(12):
+
+        def again(*inputs, seed=seed):
+            return problem.reference(*inputs[:-1], np.random.default_rng(seed))
+
+        report = verdict(problem, again, seed)
+        assert not report.slips
+        earned.append(report.earned / report.points)
+    assert np.mean(earned) > 0.9
+    assert np.min(earned) >= 0.7
+
+
+def test_the_order_of_quality_is_the_order_of_points():
+    """Half as many starts and steps are worse than the reference and better than the baseline."""
+    problem = load("motif_in_peaks").functions["find_motif"]
+    case = problem.posed(3)["planted"]
+    overlaps = problem.judge(case)
+    X, width = case.inputs["sequences"], case.inputs["width"]
+    truth = case.truth["starts"]
+    right = problem.reference(X, width, np.random.default_rng(0))
+    shares = []
+    for wrong in (0, 12, 25, 60):
+        starts = right[1].copy()
+        starts[:wrong] = -1
+        found = overlaps((right[0], starts, np.where(starts < 0, 0, right[2])))[0]
+        shares.append(found.share)
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == 1 > shares[-2] >= 0.5 > shares[-1]
+    assert (truth >= 0).mean() < 1
+
+
+# ---------------------------------------------------------------- what is no answer
+class Liar:
+    def __array__(self, dtype=None, copy=None):
+        return np.zeros(1)
+
+
+WRONG = {
+    "nothing": lambda inputs: None,
+    "a number": lambda inputs: 1,
+    "nan": lambda inputs: float("nan"),
+    "text": lambda inputs: "0.5",
+    "ragged": lambda inputs: [[1.0, 2.0], [3.0]],
+    "empty": lambda inputs: [],
+    "the first input": lambda inputs: inputs[0],
+    "all inputs": lambda inputs: tuple(inputs),
+    "not finite": lambda inputs: np.full((len(inputs[0]), 2), np.inf),
+    "zeros": lambda inputs: np.zeros((len(inputs[0]), 2, np.shape(inputs[0])[1])),
+    "zeros of any width": lambda inputs: np.zeros((len(inputs[0]), 3)),
+    "a liar": lambda inputs: Liar(),
+    "an exception": lambda inputs: 1 / 0,
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@EACH_PROBLEM
+def test_nothing_is_given_for(problem, kind):
+    report = verdict(problem, lambda *inputs: WRONG[kind](inputs))
+    assert report.earned == 0
+    for result in report.results:
+        assert 0 < len(result.problem) < 300
+        assert result.case
+
+
+@EACH_PROBLEM
+def test_other_forms_of_the_same_answer(problem):
+    case = next(iter(problem.posed(0).values()))
+    right = problem.read(problem.expected(case.inputs), case.inputs)
+    as_lists = [part.tolist() for part in right.values()]
+    answer = as_lists if len(as_lists) > 1 else as_lists[0]
+    again = problem.read(answer, case.inputs)
+    for name, part in right.items():
+        np.testing.assert_array_equal(again[name], part)
+
+
+def test_shapes_are_named():
+    said = arrays(np.zeros((3, 2)), {"haplotypes": "(n, 2, L)"}, {"n": 3, "L": 4}).sentence
+    assert said == "haplotypes: expected shape (n, 2, L) with n = 3, L = 4, got (3, 2)"
+    # A letter that nobody knows is the same everywhere.
+    said = arrays((np.ones(2), np.ones((3, 5))), {"weights": "(K,)", "means": "(K, d)"}, {"d": 5}).sentence
+    assert said == "means: expected shape (K, d) with K = 2, d = 5, got (3, 5)"
+
+
+def law(problem, answer, inputs):
+    found = problem.read(answer, inputs)
+    return found.sentence if isinstance(found, Difference) else ""
+
+
+def test_laws():
+    project = load("phase_a_region").functions["phase"]
+    inputs = {"genotypes": np.array([[0, 1, 2, -1]]), "rng": None}
+    assert not law(project, [[[0, 1, 1, 0], [0, 0, 1, 1]]], inputs)
+    assert "add up" in law(project, [[[0, 1, 1, 0], [0, 1, 1, 1]]], inputs)
+    assert "nothing but 0 and 1" in law(project, [[[0, 1, 1, -1], [0, 0, 1, 0]]], inputs)
+    motif = load("motif_in_peaks").functions["find_motif"]
+    inputs = {"sequences": np.zeros((2, 6), int), "width": 3, "rng": None}
+    even = np.full((3, 4), 0.25)
+    assert not law(motif, (even, [3, -1], [1, 0]), inputs)
+    assert "lies within" in law(motif, (even, [4, -1], [1, 0]), inputs)
+    assert "sum to one" in law(motif, (2 * even, [3, -1], [1, 0]), inputs)
+    assert "strand" in law(motif, (even, [3, -1], [2, 0]), inputs)
+    density = load("blood_cells").functions["density"]
+    inputs = {"cells": np.zeros((5, 2)), "rng": None}
+    one = np.eye(2)[None]
+    assert not law(density, ([1.0], [[0.0, 0.0]], one), inputs)
+    assert "positive definite" in law(density, ([1.0], [[0.0, 0.0]], 0 * one), inputs)
+    assert "symmetric" in law(density, ([1.0], [[0.0, 0.0]], one + np.array([[0, 0.5], [0, 0]])), inputs)
+    assert "sum to one" in law(density, ([0.5], [[0.0, 0.0]], one), inputs)
+
+
+# ---------------------------------------------------------------- the truth stays with the judge
+@EACH_PROBLEM
+def test_the_truth_never_reaches_the_students_function(problem):
+    for posed in problem.posed(0).values():
+        assert posed.truth
+        assert list(posed.inputs) == problem.parameters
+        arrived = [value for value in posed.inputs.values() if isinstance(value, np.ndarray)]
+        for secret in posed.truth.values():
+            assert not any(np.shares_memory(secret, value) for value in arrived)
+    called = []
+
+    def spy(*inputs):
+        called.append(inputs)
+
+    verdict(problem, spy)
+    assert {len(inputs) for inputs in called} == {len(problem.parameters)}
+
+
+@EACH_PROBLEM
+def test_seeds_draw_other_people(problem):
+    one, other = problem.posed(1), problem.posed(2)
+    for name in one:
+        first = problem.parameters[0]
+        assert not np.array_equal(one[name].inputs[first], other[name].inputs[first])
+        again = problem.posed(1)[name]
+        np.testing.assert_array_equal(one[name].inputs[first], again.inputs[first])
+
+
+def test_levels_are_kept_for_the_same_case_only():
+    problem = load("blood_cells").functions["density"]
+    problem.known.clear()
+    posed = problem.posed(0)["half of the cells"]
+    problem.judge(posed)
+    problem.judge(problem.posed(0)["half of the cells"])
+    assert len(problem.known) == 1
+    other = Posed(posed.inputs, {"unseen": posed.truth["unseen"] + 1})
+    problem.judge(other)
+    assert len(problem.known) == 2
+
+
+# ---------------------------------------------------------------- yardsticks, against other code
+def test_switch_error_is_that_of_the_library():
+    from emlib.models.phasing import switch_errors
+
+    rng = np.random.default_rng(0)
+    truth = rng.integers(-1, 2, size=(20, 2, 30))
+    mine = rng.integers(2, size=(20, 1, 30))
+    mine = np.concatenate([mine, 1 - mine], axis=1)
+    wrong, pairs = switch_errors(mine, truth)
+    assert phase_a_region.switch_error(mine, truth) == wrong / pairs
+
+
+def test_rand_index_and_density_are_those_of_scikit_learn():
+    from sklearn.metrics import adjusted_rand_score
+    from sklearn.mixture import GaussianMixture
+
+    rng = np.random.default_rng(0)
+    kinds, r = rng.integers(4, size=200), rng.dirichlet(np.ones(5), size=200)
+    ours = blood_cells._rand({"responsibilities": r}, Posed({}, {"kinds": kinds}))
+    np.testing.assert_allclose(ours, adjusted_rand_score(kinds, r.argmax(axis=1)))
+    X = rng.normal(size=(100, 3)) @ rng.normal(size=(3, 3))
+    fit = GaussianMixture(3, random_state=0).fit(X)
+    parts = {"weights": fit.weights_, "means": fit.means_, "covariances": fit.covariances_}
+    np.testing.assert_allclose(blood_cells._mean_log_density(parts, X), fit.score(X))
+
+
+def test_peaks_are_cut_turned_and_renamed_with_their_sites():
+    """The matrix, renamed as the letters are, finds the sites where the judge has them."""
+    from emlib import data
+
+    counts = data.jaspar_matrices()["MA0139.1"] + 0.25
+    pwm = counts / counts.sum(axis=1, keepdims=True)
+    posed = motif_in_peaks._peaks(np.random.default_rng(4))
+    X, starts = posed.inputs["sequences"], posed.truth["starts"]
+    found = []
+    pairs = ((0, 3), (3, 0), (1, 2), (2, 1))
+    for (a, t), (c, g) in ((one, other) for one in pairs for other in pairs if set(one) != set(other)):
+        names = [a, c, g, t]
+        scores = motif_in_peaks._scores(np.argsort(names)[X], pwm, np.full(4, 0.25)).max(axis=2)
+        found.append((scores.argmax(axis=1) == starts)[starts >= 0].mean())
+    assert sorted(found)[-1] > 0.9 > 0.7 > sorted(found)[-2]  # one of the eight ways to rename the letters
