@@ -1,8 +1,8 @@
 """JupyterLite in the site: all there, light enough, opened by the buttons, and its kernel installs emlib.
 
 Readers get Pyodide from its own server. Here the kernel starts with a copy of its core from npm, and with the pure
-wheels it asks for from PyPI; NumPy and the other compiled packages are on neither, so that the course's code itself runs
-in `test_a_chapter_runs_online`, which the weekly canary asks for (EMLIB_PYODIDE=online).
+wheels it asks for from PyPI; NumPy and the other compiled packages are on neither. So the course's code itself runs
+only in `test_a_chapter_runs_online`, which the weekly canary asks for (EMLIB_PYODIDE=online).
 """
 
 import functools
@@ -29,7 +29,7 @@ from .conftest import PAGES, PHONE_WIDTH, ROOT, SITE, Log, require_site
 LITE = SITE / "lite"
 NOTEBOOKS = sorted(f"{page}.ipynb" for page in PAGES if (ROOT / f"{page}.ipynb").is_file())
 KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel"
-#: Bytes: all of JupyterLite without the notebooks, and what a browser loads to show one (compressed, as servers send it).
+#: Bytes: all of JupyterLite without the notebooks; and what a browser loads to show one, compressed as servers send it.
 WHOLE_BUDGET = 30_000_000
 OPENING_BUDGET = 6_000_000
 MINUTES = 60_000  # for playwright
@@ -93,7 +93,7 @@ def test_a_second_build_finds_nothing_to_do():
 
 
 def test_without_a_site_there_is_a_sentence(tmp_path):
-    with pytest.raises(SystemExit, match="There are no notebooks in .*: build the site first"):
+    with pytest.raises(SystemExit, match=r"There are no notebooks in .*: build the site first"):
         lite.main(["--build", str(tmp_path)])
 
 

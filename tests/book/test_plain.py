@@ -87,7 +87,8 @@ def test_objectives_say_time_and_needs():
 
 def test_quiz_hides_its_explanations():
     said = say(
-        "```{quiz}\n- question: Is\n    {eq}`eq-sum` right?\n  options:\n    - text: Surely\n      correct: true\n      why: It is.\n"
+        "```{quiz}\n- question: Is\n    {eq}`eq-sum` right?\n  options:\n"
+        "    - text: Surely\n      correct: true\n      why: It is.\n"
         "    - text: Hardly\n      why: Look again.\n```"
     )
     assert said.startswith("**1.** Is (2.1) right?\n\n- (a) Surely\n- (b) Hardly\n\n<details>")
