@@ -379,5 +379,5 @@ def test_share_bars_fill_each_row_once():
 def test_quote_needs_a_page_to_tell(monkeypatch):
     monkeypatch.setitem(sys.modules, "myst_nb", None)  # as in a reader's browser
     assert quote("share", 35.588, ".1f") is None
-    with pytest.raises(ValueError, match="(?i)format"):
+    with pytest.raises(ValueError, match=r"(?i)format"):
         quote("share", 35.588, "nonsense")
