@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BRANCH = """# Notebooks of the course
 
-Made from the branch `main` whenever the site is published; changes made here are lost. Binder and Colab open these files
-from the buttons of the site. `emlib-*.whl` is the library they import.
+Made from the branch `main` whenever the site is published; changes made here are lost. Binder and Colab open these
+files from the buttons of the site. `emlib-*.whl` is the library they import.
 """
 EXTENSIONS = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
 

@@ -123,7 +123,8 @@ def test_book_with_an_address(tmp_path):
         "format: jb-book\nroot: book/exercises/mixtures\nchapters:\n- file: book/appendix/how_to_be_graded\n",
         encoding="utf-8",
     )
-    subprocess.run([sys.executable, "-m", "jupyter_book", "build", str(tmp_path)], check=True, capture_output=True)
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
     site = tmp_path / "_build" / "html"
     assert buttons_on(site, "book/exercises/mixtures") == links_of(
         "book/exercises/mixtures", "book/exercises/mixtures.ipynb", SOMEWHERE

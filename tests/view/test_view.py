@@ -19,7 +19,7 @@ from PIL import Image  # noqa: E402 - after ipywidgets, which not every environm
 
 from emlib.engine import em, families  # noqa: E402
 from emlib.engine.mixture import Mixture, MixtureParams  # noqa: E402
-from emlib.view import Frame, Recorder, explorer, figures, picture, style  # noqa: E402
+from emlib.view import Frame, Recorder, explorer, figures, picture, quote, style  # noqa: E402
 
 BUDGET = 200_000  # bytes of 30 frames on the wire
 
@@ -374,3 +374,10 @@ def test_share_bars_fill_each_row_once():
     assert ax.yaxis_inverted()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
     plt.close("all")
+
+
+def test_quote_needs_a_page_to_tell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "myst_nb", None)  # as in a reader's browser
+    assert quote("share", 35.588, ".1f") is None
+    with pytest.raises(ValueError, match=r"(?i)format"):
+        quote("share", 35.588, "nonsense")
