@@ -4,9 +4,9 @@ BibTeX is a code block, so the button that copies code copies it too.
 """
 
 from docutils import nodes
+from edition import citation, edition
 from element import make
 from sphinx.util.docutils import SphinxDirective
-from edition import citation, edition
 
 
 def names(authors: list[dict]) -> list[str]:
@@ -32,7 +32,8 @@ def in_words(cff: dict, commit: str, of: str, place: str) -> str:
 
 def bibtex(cff: dict, commit: str, of: str, place: str) -> str:
     """An entry for BibTeX. Doubled braces keep a group's name in one piece."""
-    authors = [f"{{{name}}}" if "name" in each else name for each, name in zip(cff["authors"], names(cff["authors"]))]
+    pairs = zip(cff["authors"], names(cff["authors"]), strict=True)
+    authors = [f"{{{name}}}" if "name" in author else name for author, name in pairs]
     fields = {
         "author": " and ".join(authors),
         "title": f"{{{cff['title']}}}",

@@ -29,7 +29,9 @@ class Edition:
     def sentence(self) -> str:
         """What stands below each page."""
         tools = f"emlib {self.version}, NumPy {self.numpy} and Python {self.python}"
-        return f"Last verified: commit {self.commit}, {self.day}, with {tools}." if self.commit else f"Made with {tools}."
+        return (
+            f"Last verified: commit {self.commit}, {self.day}, with {tools}." if self.commit else f"Made with {tools}."
+        )
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -76,9 +78,10 @@ def changed(app, env):
 
 def stamp(app, page):
     """Put the sentence, and the way to the citation, at the foot of the page."""
-    cite = f"{page.up}book/appendix/changelog.html#how-to-cite"
-    link = f' <a href="{cite}">How to cite</a>' if "book/appendix/changelog" in app.env.all_docs else ""
-    text = f'<p class="em-edition">{edition().sentence}{link}</p>'
+    links = [f'<a href="{page.up}genindex.html">Index</a>']
+    if "book/appendix/changelog" in app.env.all_docs:
+        links.insert(0, f'<a href="{page.up}book/appendix/changelog.html#how-to-cite">How to cite</a>')
+    text = f'<p class="em-edition">{edition().sentence} {" · ".join(links)}</p>'
     page.html = page.html.replace('<div class="extra_footer">', f'<div class="extra_footer">{text}', 1)
 
 

@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 from cite import names, year
 from docutils import nodes
-from element import element
 from edition import citation, edition
+from element import element
 
 LONGEST = 160  # characters of a description: what search engines show
 GENERATED = {"genindex": "Index of the course and of emlib", "search": "Search in the course"}
@@ -65,7 +65,11 @@ def tags(pagename: str, title: str, about: str, config) -> dict[str, str]:
         found["citation_doi"] = cff["doi"]
     if address:
         url = f"{address.rstrip('/')}/{pagename}.html"
-        found |= {"og:url": url, "og:image": f"{address.rstrip('/')}/_static/screenshot.png", "citation_public_url": url}
+        found |= {
+            "og:url": url,
+            "og:image": f"{address.rstrip('/')}/_static/screenshot.png",
+            "citation_public_url": url,
+        }
     return found
 
 
