@@ -5,7 +5,7 @@ PORT ?= 8000# where `make book` serves the site
 SERVE ?= 1# SERVE=0 builds the site and stops
 SOLUTIONS ?= 1# SOLUTIONS=0 leaves the solution pages of the exercises out
 NOTEBOOKS ?=# `make notebooks NOTEBOOKS=book/principles/mixtures.ipynb` runs only that one
-JOBS ?= auto# worker processes of the unit tests
+JOBS ?= auto# worker processes of the unit tests and of the tests of the site
 DIRTY ?=# DIRTY=1 makes a trial release from a tree with changes
 UPGRADE ?=# `make lock UPGRADE=--upgrade` moves every pin to its newest version
 
@@ -91,7 +91,7 @@ test-notebooks: .venv/.stamp ## re-run every notebook and compare with what is s
 	$(RUN) pytest --nbval --nbval-sanitize-with tests/sanitize.cfg -n 2 --dist loadfile book
 
 test-book: site ## links, weight and behaviour of the built site
-	$(RUN) pytest tests/book
+	$(RUN) pytest tests/book -n $(JOBS) --dist loadgroup
 
 # ---------------------------------------------------------------- the slower proof
 test-all: .venv/.stamp ## what `make test` leaves out: slow tests, benchmarks, wheel, oldest dependencies

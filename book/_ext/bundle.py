@@ -23,6 +23,9 @@ SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 THEBE = ("sphinx-thebe.js", "THEBE_JS_URL", "x-thebe-config", "kernelName =")
 TABS = "design-tabs.js"  # looks for its own script element
 NAME = "em-bundle"
+# Of a style sheet: up to the next brace or semicolon, and the next brace; strings may hold all of these.
+HEAD = re.compile(r"""(?:"[^"]*"|'[^']*'|[^{};"'])*([{;])""")
+BRACE = re.compile(r"""[{}]|"[^"]*"|'[^']*'""")
 
 
 def file_of(address: str, up: str) -> str:
@@ -43,7 +46,7 @@ def bundle(app, page):
         return "<!-- em-bundle.css -->" if len(own["css"]) == 1 else ""
 
     def script(found):
-        given, body = attributes(found[1]), found[2]
+        given = attributes(found[1])
         address = given.get("src")
         if any(word in found[0] for word in THEBE) or (page.name != "search" and str(address).endswith(SEARCH)):
             return ""
@@ -102,21 +105,23 @@ def write_bundles(app, exception):
 def words_of(site: Path) -> set[str]:
     """All words of the site's pages and scripts: a class or an id that is not among them is nowhere."""
     files = [*site.rglob("*.html"), *(path for path in site.rglob("*.js") if path.name != "searchindex.js")]
-    return {word for path in files for word in re.findall(r"[\w-]+", path.read_text(encoding="utf-8", errors="replace"))}
+    return {
+        word for path in files for word in re.findall(r"[\w-]+", path.read_text(encoding="utf-8", errors="replace"))
+    }
 
 
 def blocks(css: str):
     """The statements of a style sheet as (what stands before the braces, what stands in them or None)."""
     css, start = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL), 0
-    while found := re.compile(r"[^{};]*([{;])").match(css, start):
+    while found := HEAD.match(css, start):
         head, start = found[0][:-1].strip(), found.end()
         if found[1] == ";":
             yield head, None
             continue
         depth, body = 1, start
         while depth:
-            brace = re.compile(r"[{}]").search(css, start)
-            depth, start = depth + (1 if brace[0] == "{" else -1), brace.end()
+            brace = BRACE.search(css, start)
+            depth, start = depth + {"{": 1, "}": -1}.get(brace[0], 0), brace.end()
         yield head, css[body : start - 1]
 
 
@@ -160,7 +165,9 @@ def whole(site: Path, name: str) -> str:
     css = (site / name).read_text(encoding="utf-8")
     css = re.sub(r"""(url\(\s*['"]?)(?!data:|#|/|[a-z]+:)([^'")]+)""", address, css)
     imported = re.compile(r"""@import\s+(?:url\()?['"]?([^'")]+?)['"]?\)?\s*;""")
-    return imported.sub(lambda found: whole(site, (folder / found[1]).resolve().relative_to(site.resolve()).as_posix()), css)
+    return imported.sub(
+        lambda found: whole(site, (folder / found[1]).resolve().relative_to(site.resolve()).as_posix()), css
+    )
 
 
 def setup(app):

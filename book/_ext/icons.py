@@ -1,6 +1,7 @@
-"""Icons as drawings in the page, instead of the theme's script of 1.5 MB that would draw the same when the page is open.
+"""Icons as drawings in the page, instead of the theme's script of 1.5 MB that would draw the same in the browser.
 
-The drawings are taken from that script (Font Awesome Free, CC BY 4.0) when the book is built: a page holds those it shows.
+The drawings are taken from that script (Font Awesome Free, CC BY 4.0) when the book is built; a page holds those that
+it shows.
 """
 
 import functools
@@ -18,7 +19,9 @@ END_OF_SET = re.compile(r'\w\("fa[brs]",\w+\),\w\("(fa-\w+)"')
 ICON = re.compile(r'[{,]"?([a-z0-9-]+)"?:\[(\d+),(\d+),(\[[^\]]*\]),"[0-9a-f]+","([^"]*)"\]')
 SETS = {"fa": "fa-solid", "fas": "fa-solid", "far": "fa-regular", "fab": "fa-brands"}
 ELEMENT = re.compile(r'<(i|span) class="([^"]*\bfa-[^"]*)"([^>]*)>\s*</\1>')
-SCRIPT = re.compile(r"[ \t]*(?:<!-- So that users can add custom icons -->\s*)?<script[^>]*/fontawesome\.js[^>]*></script>\n?")
+SCRIPT = re.compile(
+    r"[ \t]*(?:<!-- So that users can add custom icons -->\s*)?<script[^>]*/fontawesome\.js[^>]*></script>\n?"
+)
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The event ``page-output``: a page as it is about to be written, for extensions that mend what templates wrote.
 
-Sphinx lets extensions change what a template is given, and not what comes out of it. A listener gets the application and
-a `Page`, whose ``html`` it may replace.
+Sphinx lets extensions change what a template is given, and not what comes out of it. A listener gets the application
+and a `Page`, whose ``html`` it may replace.
 """
 
 import re

@@ -9,8 +9,8 @@ Equations in the texts of widgets are typeset here, as those of the page are.
 import json
 from pathlib import Path
 
-from typeset import TexError, macros_of, typeset_dollars
 from sphinx.util import logging
+from typeset import TexError, macros_of, typeset_dollars
 
 STATE = "application/vnd.jupyter.widget-state+json"
 MANAGER = "html-manager/embed.js"

@@ -12,7 +12,6 @@ import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-
 TEXT = {".css", ".html", ".js", ".json", ".map", ".svg", ".txt", ".wasm", ".xml"}
 
 

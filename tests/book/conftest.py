@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -21,6 +22,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 PHONE_WIDTH = 390  # pixels; the width of a common phone
 NO_BROWSER = pytest.StashKey[str]()
+
+#: Files whose tests share parsed pages: with several worker processes (-n), each file stays in one.
+OF_ONE_WORKER = ("test_site", "test_text", "test_equations", "test_furniture", "test_metadata")
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Tests that look at one open page go to one worker, so that it is opened once (needs --dist loadgroup)."""
+    for item in items:
+        params = getattr(item, "callspec", None)
+        opened = [v for k, v in params.params.items() if k in ("visit", "explorers", "page")] if params else []
+        if item.path.stem in OF_ONE_WORKER:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        elif opened:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{opened[0]}"))
 
 
 def toc_pages(node) -> Iterator[str]:
@@ -136,7 +151,14 @@ class Visit:
     widgets_in_source: int
     widgets_drawn: int
     overflow: int
+    too_wide: list[str]
     violations: dict[str, list[str]]
+
+    @property
+    def files(self) -> set[Path]:
+        """The files of the site that the page asked for."""
+        asked = {url.removeprefix(self.home).split("?")[0].split("#")[0] for url in self.log.requests}
+        return {SITE / unquote(name) for name in asked if (SITE / unquote(name)).is_file()}
 
     @property
     def external(self) -> list[str]:
@@ -168,7 +190,7 @@ UNFOLD = """() => {
 }"""
 AXE = """async theme => {
     document.documentElement.dataset.theme = theme;
-    await new Promise(resolve => setTimeout(resolve, 400));  // colours fade from one theme to the other
+    document.getAnimations().forEach(change => change.finish());  // colours fade from one theme to the other
     const found = await axe.run(document, {resultTypes: ['violations']});
     return found.violations
         .filter(violation => ['serious', 'critical'].includes(violation.impact))
@@ -176,6 +198,11 @@ AXE = """async theme => {
             node => `${violation.id}: ${node.target.join(' ')}: ${node.any[0]?.message ?? violation.help}`));
 }"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+# Of a hidden equation nothing can be measured; a pixel may be lost in rounding.
+TOO_WIDE = """() => [...document.querySelectorAll('main .katex-display')]
+    .filter(display => display.scrollWidth > display.clientWidth + 1)
+    .map(display => display.querySelector('annotation').textContent)"""
 
 
 @pytest.fixture(scope="session", params=[f"{way}:{page}" for page in PAGES for way in ("http", "file")])
@@ -191,7 +218,7 @@ def visit(request, open_page, server) -> Visit:
         page.add_script_tag(path=Path(__file__).parent / "vendor" / "axe.min.js")
         violations = {theme: page.evaluate(AXE, theme) for theme in ("light", "dark")}
     page.set_viewport_size({"width": PHONE_WIDTH, "height": 844})
-    page.wait_for_timeout(300)
-    overflow = page.evaluate(OVERFLOW)
+    page.evaluate("() => document.fonts.ready.then(() => true)")
+    overflow, too_wide = page.evaluate(OVERFLOW), page.evaluate(TOO_WIDE)
     page.context.close()
-    return Visit(name=name, home=home, log=log, overflow=overflow, violations=violations, **seen)
+    return Visit(name=name, home=home, log=log, overflow=overflow, too_wide=too_wide, violations=violations, **seen)

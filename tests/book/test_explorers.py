@@ -11,7 +11,8 @@ SHORTEST_ALT = 25
 WITH_EXPLORER = [
     page
     for page in PAGES
-    if (SITE / f"{page}.html").is_file() and '"em-explorer"' in (SITE / f"{page}.html").read_text(encoding="utf-8")
+    if (SITE / f"{page}.widgets.js").is_file()
+    and "em-explorer" in (SITE / f"{page}.widgets.js").read_text(encoding="utf-8")
 ]
 
 
@@ -146,7 +147,6 @@ def test_question_comes_before_the_picture_and_caption_after(explorers):
 def test_explorer_fits_a_phone(explorers):
     page = explorers[0].root.page
     page.set_viewport_size({"width": PHONE_WIDTH, "height": 844})
-    page.wait_for_timeout(300)
     for explorer in explorers:
         for part in (explorer.root, explorer.handle, explorer.root.locator("img.em-frame")):
             box = part.bounding_box()

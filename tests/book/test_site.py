@@ -147,6 +147,24 @@ def test_every_public_name_is_on_the_api_page():
     assert [thing for thing in public if f"{thing.__module__}.{thing.__qualname__}" not in documented] == []
 
 
+def test_every_public_name_has_an_example_that_runs():
+    public = {name: getattr(emlib, name) for name in emlib.__all__ if not inspect.ismodule(getattr(emlib, name))}
+    examples = {name: (inspect.getdoc(thing) or "").partition("\nExamples\n-")[2] for name, thing in public.items()}
+    assert [
+        name for name, text in examples.items() if ">>> " not in text
+    ] == []  # doctest runs them with the unit tests
+
+
+def test_index_holds_the_words_of_the_glossary_and_every_page_leads_there():
+    words = [term.get_text().strip("#") for term in soup("book/appendix/glossary.html").select("dl.glossary dt")]
+    index = {link.get_text() for link in soup("genindex.html").select("td a, dd a, li a")}
+    assert len(words) > 50
+    assert set(words) <= index
+    for page in PAGES:
+        links = soup(f"{page}.html").select(".em-edition a")
+        assert any((SITE / page).parent.joinpath(link["href"]).resolve() == SITE / "genindex.html" for link in links)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_picture_is_described(page):
     silent = [tag["src"] for tag in soup(f"{page}.html").find_all("img") if not (tag.get("alt") or "").strip()]

@@ -1,7 +1,10 @@
 """book/_tools: notebooks come out the same on every run, and a taken port gets one clear sentence."""
 
+import gzip
+import http.client
 import json
 import socket
+import threading
 
 import nbformat
 import pytest
@@ -94,3 +97,31 @@ def test_taken_port_gets_one_sentence(tmp_path, capsys):
 def test_missing_site_gets_one_sentence(tmp_path, capsys):
     assert serve.main([str(tmp_path)]) == 1
     assert "make book SERVE=0" in capsys.readouterr().err
+
+
+def test_server_sends_what_is_asked_for_compressed_if_wanted(tmp_path):
+    text = "<p>a page</p>" * 500
+    (tmp_path / "index.html").write_text(text, encoding="utf-8")
+    (tmp_path / "dot.png").write_bytes(b"\x89PNG")
+    with serve.open_server(tmp_path, port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1])  # one for all
+
+        def get(name, **headers):
+            connection.request("GET", f"/{name}", headers=headers)
+            answer = connection.getresponse()
+            return answer, answer.read()
+
+        answer, body = get("index.html", **{"Accept-Encoding": "gzip, br"})
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(body).decode() == text
+        assert len(body) < len(text) / 10
+        answer, body = get("index.html")
+        assert (answer.headers["Content-Encoding"], body.decode()) == (None, text)
+        answer, body = get("dot.png", **{"Accept-Encoding": "gzip"})
+        assert (answer.headers["Content-Encoding"], body) == (None, b"\x89PNG")
+        (tmp_path / "index.html").write_text("newer", encoding="utf-8")
+        assert gzip.decompress(get("index.html", **{"Accept-Encoding": "gzip"})[1]) == b"newer"
+        assert get("absent.html", **{"Accept-Encoding": "gzip"})[0].status == 404
+        connection.close()
+        server.shutdown()
