@@ -23,7 +23,7 @@ BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
 
 .DEFAULT_GOAL := help
 .PHONY: help book site serve test lint test-unit test-notebooks test-book test-all test-slow benchmarks-smoke \
-        test-wheel test-oldest test-newest exercises notebooks benchmarks lock clean
+        test-wheel test-oldest test-newest test-wasm exercises notebooks benchmarks lock clean
 
 help: ## show this list
 	@echo "Usage: make <target>"
@@ -129,6 +129,11 @@ test-oldest: .venv-oldest/.stamp ## unit tests on the oldest dependencies we pro
 
 test-newest: .venv-newest/.stamp ## unit tests on the newest dependencies there are
 	.venv-newest/$(notdir $(BIN))/python -m $(UNIT)
+
+# `make test-all` runs a choice of these, if the extra `wasi` is installed. The first time compiles Python, for two minutes.
+test-wasm: .venv/.stamp ## unit tests in WebAssembly, as in the reader's browser (half an hour)
+	@$(BIN)/python $(PIP) -e ".[wasi]"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/wasm/run.py
 
 # ---------------------------------------------------------------- housekeeping
 lock: .venv/.stamp ## pin requirements.txt again from pyproject.toml, for every system and Python >= 3.11

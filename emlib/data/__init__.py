@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.intp]
 Words = NDArray[np.str_]
 
 # Days with 0, 1, ... 9 death notices of women aged 80 and over, The Times, 1910-1912.
@@ -146,7 +146,7 @@ def fetal_lamb() -> Ints:
     >>> int(fetal_lamb().max()), int((fetal_lamb() == 0).sum())
     (7, 182)
     """
-    return _numbers(_read("fetal_lamb.csv"), ["movements"]).astype(np.int64)
+    return _numbers(_read("fetal_lamb.csv"), ["movements"]).astype(np.intp)
 
 
 def earthquakes() -> Ints:
@@ -161,7 +161,7 @@ def earthquakes() -> Ints:
     >>> earthquakes()[:3, 0].tolist(), int(earthquakes().sum())
     ([13, 14, 8], 2072)
     """
-    return _numbers(_read("earthquakes.csv"), ["count"]).astype(np.int64)
+    return _numbers(_read("earthquakes.csv"), ["count"]).astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class DNA:
     @property
     def codes(self) -> Ints:
         """Its bases as 0 (A), 1 (C), 2 (G), 3 (T): array (n, 1)."""
-        codes = np.full(256, -1, dtype=np.int64)
+        codes = np.full(256, -1, dtype=np.intp)
         codes[np.frombuffer(b"ACGT", dtype=np.uint8)] = np.arange(4)
         return codes[np.frombuffer(self.sequence.encode("ascii"), dtype=np.uint8)][:, None]
 
@@ -278,7 +278,7 @@ def coriell() -> CopyNumbers:
     rows = _read("coriell_acgh.csv.gz")
     columns = ["Coriell.05296", "Coriell.13330"]
     ratios = [[float("nan") if row[column] == "NA" else float(row[column]) for column in columns] for row in rows]
-    places = _numbers(rows, ["Chromosome", "Position"]).astype(np.int64)
+    places = _numbers(rows, ["Chromosome", "Position"]).astype(np.intp)
     return CopyNumbers(
         log_ratios=np.array(ratios),
         chromosome=places[:, 0],
@@ -405,8 +405,8 @@ def pbmc() -> BloodCells:
     genes = columns[columns.index("total_umi") + 1 :]
     return BloodCells(
         pcs=_numbers(rows, [f"PC{i}" for i in range(1, 11)]),
-        counts=_numbers(rows, genes).astype(np.int64),
-        total_umi=_numbers(rows, ["total_umi"])[:, 0].astype(np.int64),
+        counts=_numbers(rows, genes).astype(np.intp),
+        total_umi=_numbers(rows, ["total_umi"])[:, 0].astype(np.intp),
         cell_types=np.array([row["cell_type"] for row in rows]),
         genes=tuple(genes),
     )
@@ -697,7 +697,7 @@ def anaesthetists() -> Ints:
     [1, 2, 2, 2, 1, 1, 1]
     """
     rows = _read("anaesthetists.csv")
-    return _numbers(rows, ["o1a", "o1b", "o1c", "o2", "o3", "o4", "o5"]).astype(np.int64)
+    return _numbers(rows, ["o1a", "o1b", "o1c", "o2", "o3", "o4", "o5"]).astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -726,8 +726,8 @@ def caries() -> Caries:
     ([0, 0, 0, 0, 1], 789, 3859)
     """
     rows = _read("caries.csv")
-    ratings = _numbers(rows, [f"rater_{j}" for j in range(1, 6)]).astype(np.int64) - 1
-    return Caries(ratings, _numbers(rows, ["n"])[:, 0].astype(np.int64))
+    ratings = _numbers(rows, [f"rater_{j}" for j in range(1, 6)]).astype(np.intp) - 1
+    return Caries(ratings, _numbers(rows, ["n"])[:, 0].astype(np.intp))
 
 
 def tuberculin() -> Ints:
