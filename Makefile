@@ -24,7 +24,7 @@ BENCHMARKS := pytest tests/benchmarks -o "python_files=bench_*.py"
 
 .DEFAULT_GOAL := help
 .PHONY: help book site serve test lint test-unit test-notebooks test-book test-all test-slow benchmarks-smoke \
-        test-wheel test-oldest test-newest test-pyodide exercises notebooks benchmarks release lock clean
+        test-wheel test-oldest test-newest test-pyodide test-wasm exercises notebooks benchmarks release lock clean
 
 help: ## show this list
 	@echo "Usage: make <target>"
@@ -135,6 +135,11 @@ test-newest: .venv-newest/.stamp ## unit tests on the newest dependencies there 
 # .ci/pyodide_versions.py writes the constraints, which move too fast to be kept.
 test-pyodide: .venv-pyodide/.stamp ## unit tests on the versions that readers' browsers get
 	.venv-pyodide/$(notdir $(BIN))/python -m $(UNIT)
+
+# `make test-all` runs a choice of these, if the extra `wasi` is installed. The first time compiles Python, for two minutes.
+test-wasm: .venv/.stamp ## unit tests in WebAssembly, as in the reader's browser (half an hour)
+	@$(BIN)/python $(PIP) -e ".[wasi]"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/wasm/run.py
 
 # ---------------------------------------------------------------- downloads
 # Always from a fresh site: what an earlier build left behind must not get into a release.

@@ -47,8 +47,8 @@ def pbmc() -> BloodCells:
     genes = columns[columns.index("total_umi") + 1 :]
     return BloodCells(
         pcs=numbers(rows, [f"PC{i}" for i in range(1, 11)]),
-        counts=numbers(rows, genes).astype(np.int64),
-        total_umi=numbers(rows, ["total_umi"])[:, 0].astype(np.int64),
+        counts=numbers(rows, genes).astype(np.intp),
+        total_umi=numbers(rows, ["total_umi"])[:, 0].astype(np.intp),
         cell_types=np.array([row["cell_type"] for row in rows]),
         genes=tuple(genes),
     )

@@ -56,7 +56,7 @@ def fetal_lamb() -> Ints:
     >>> int(fetal_lamb().max()), int((fetal_lamb() == 0).sum())
     (7, 182)
     """
-    return numbers(table("fetal_lamb.csv"), ["movements"]).astype(np.int64)
+    return numbers(table("fetal_lamb.csv"), ["movements"]).astype(np.intp)
 
 
 def earthquakes() -> Ints:
@@ -71,7 +71,7 @@ def earthquakes() -> Ints:
     >>> earthquakes()[:3, 0].tolist(), int(earthquakes().sum())
     ([13, 14, 8], 2072)
     """
-    return numbers(table("earthquakes.csv"), ["count"]).astype(np.int64)
+    return numbers(table("earthquakes.csv"), ["count"]).astype(np.intp)
 
 
 def times_deaths() -> Ints:

@@ -29,7 +29,7 @@ def anaesthetists() -> Ints:
     [1, 2, 2, 2, 1, 1, 1]
     """
     rows = table("anaesthetists.csv")
-    return numbers(rows, ["o1a", "o1b", "o1c", "o2", "o3", "o4", "o5"]).astype(np.int64)
+    return numbers(rows, ["o1a", "o1b", "o1c", "o2", "o3", "o4", "o5"]).astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def caries() -> Caries:
     ([0, 0, 0, 0, 1], 789, 3859)
     """
     rows = table("caries.csv")
-    ratings = numbers(rows, [f"rater_{j}" for j in range(1, 6)]).astype(np.int64) - 1
-    return Caries(ratings, numbers(rows, ["n"])[:, 0].astype(np.int64))
+    ratings = numbers(rows, [f"rater_{j}" for j in range(1, 6)]).astype(np.intp) - 1
+    return Caries(ratings, numbers(rows, ["n"])[:, 0].astype(np.intp))
 
 
 def tuberculin() -> Ints:

@@ -30,7 +30,7 @@ class DNA:
     @property
     def codes(self) -> Ints:
         """Its bases as 0 (A), 1 (C), 2 (G), 3 (T): array (n, 1)."""
-        codes = np.full(256, -1, dtype=np.int64)
+        codes = np.full(256, -1, dtype=np.intp)
         codes[np.frombuffer(b"ACGT", dtype=np.uint8)] = np.arange(4)
         return codes[np.frombuffer(self.sequence.encode("ascii"), dtype=np.uint8)][:, None]
 
@@ -129,7 +129,7 @@ def coriell() -> CopyNumbers:
     rows = table("coriell_acgh.csv.gz")
     columns = ["Coriell.05296", "Coriell.13330"]
     ratios = [[float("nan") if row[column] == "NA" else float(row[column]) for column in columns] for row in rows]
-    places = numbers(rows, ["Chromosome", "Position"]).astype(np.int64)
+    places = numbers(rows, ["Chromosome", "Position"]).astype(np.intp)
     return CopyNumbers(
         log_ratios=np.array(ratios),
         chromosome=places[:, 0],

@@ -25,5 +25,7 @@ def progress_bar(show: bool | None, total: int | None, unit: str) -> Iterator[Ca
         return
     from tqdm import tqdm  # imported here: most runs never show a bar
 
+    if sys.platform in ("emscripten", "wasi"):
+        tqdm.monitor_interval = 0  # it would start a thread that looks after bars, and warn that there are none
     with tqdm(total=total, unit=" " + unit, delay=0.0 if show else 2.0, leave=False) as bar:
         yield lambda: bar.update(1)

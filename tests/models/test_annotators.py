@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from emlib import DawidSkene, data
+from emlib.engine import em
 from emlib.engine.information import NotAMaximum
 from emlib.models.annotators import AnnotatorParams, AnnotatorPrior, Annotators
 
@@ -166,3 +167,15 @@ def test_manners_of_scikit_learn():
         fit.predict([[9] * 7])
     with pytest.raises(ValueError, match="ratings have 2 columns"):
         fit.predict([[1, 2]])
+
+
+def test_a_jump_wins_nothing_by_shares_that_do_not_sum_to_one():
+    """Else the next plain step, whose shares do, seems to fall."""
+    model = Annotators()
+    confusion = np.array([[[0.81, 0.19], [0.3, 0.7]], [[0.77, 0.23], [0.16, 0.84]], [[0.7, 0.3], [0.22, 0.78]]])
+    truth = AnnotatorParams(np.array([[0.61, 0.39], [0.27, 0.73]]), confusion)
+    start = AnnotatorParams(np.full((2, 2), 0.5), 0.5 * confusion + 0.25)
+    for seed in range(10):
+        ratings = model.simulate(truth, 300, np.random.default_rng(seed))
+        fit = em.fit(model, ratings, start, tol=1e-9, max_iter=50_000, accelerate="squarem")
+        assert fit.converged, (seed, fit.message)

@@ -8,7 +8,7 @@ pi holds sensitivities and specificities.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.special import xlogy
 
 from ...engine.blocks import Rows
 from ...engine.coordinates import Named, Simplex
-from ...engine.em import Degenerate
+from ...engine.em import EPS, Degenerate
 from ...engine.families.base import dirichlet
 from ...engine.latent import SOFT, FloatArray, Latent, assign, drawn
 from .parameters import AnnotatorParams, AnnotatorPrior, AnnotatorStats
@@ -51,7 +51,10 @@ class Annotators:
         r, values = self.posterior(X, params, latent)
         if (values < 1e-3 * IMPOSSIBLE).any():
             raise Degenerate(f"row {int(np.argmin(values))} is impossible under these error rates.")
-        return _counted(X, r * weight[:, None], params), float(weight @ values)
+        # What may cancel in a row: the best class's joint log-probability, and t times the logarithm of K terms.
+        size = np.abs(values) + latent.temperature * np.log(params.confusion.shape[1])
+        noise = 4 * EPS * float((weight * size).sum())
+        return replace(_counted(X, r * weight[:, None], params), noise=noise), float((weight * values).sum())
 
     def posterior(self, X: FloatArray, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[FloatArray, FloatArray]:
         """Class probabilities (n, K) of every row, and its log-likelihood (n,)."""
@@ -67,6 +70,11 @@ class Annotators:
         """Shares of the expected counts (eq. 13.7)."""
         p = prior or AnnotatorPrior()
         return AnnotatorParams(_shares(stats.counts + p.prevalence - 1.0), _shares(stats.ratings + p.confusion - 1.0))
+
+    def project(self, params: AnnotatorParams) -> AnnotatorParams:
+        """Rows that sum to one to the last digit."""
+        shares = params.prevalence, params.confusion
+        return AnnotatorParams(*(rows / rows.sum(axis=-1, keepdims=True) for rows in shares))
 
     def draw(
         self, stats: AnnotatorStats, prior: AnnotatorPrior, rng: np.random.Generator, current: Any = None

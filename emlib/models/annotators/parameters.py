@@ -24,13 +24,17 @@ class AnnotatorParams:
 
 @dataclass(frozen=True)
 class AnnotatorStats:
-    """Expected items of each group and class (G, K), and ratings of each annotator, class and label (J, K, K)."""
+    """Expected items of each group and class (G, K), and ratings of each annotator, class and label (J, K, K).
+
+    `noise` bounds the rounding error of the log-likelihood computed in the same pass.
+    """
 
     counts: FloatArray
     ratings: FloatArray
+    noise: float = 0.0
 
     def __add__(self, other: AnnotatorStats) -> AnnotatorStats:
-        return AnnotatorStats(self.counts + other.counts, self.ratings + other.ratings)
+        return AnnotatorStats(self.counts + other.counts, self.ratings + other.ratings, self.noise + other.noise)
 
 
 @dataclass(frozen=True)

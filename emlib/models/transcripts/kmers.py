@@ -41,7 +41,7 @@ class _Hits:
 
 def _words(sequences: Sequence[bytes], k: int) -> _Hits:
     """All words of k letters, each as the smaller of itself and its reverse complement; none with a letter like N."""
-    lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+    lengths = np.fromiter(map(len, sequences), dtype=np.intp, count=len(sequences))
     codes = _CODES[np.frombuffer(b"".join(sequences), dtype=np.uint8)]
     n = max(len(codes) - k + 1, 0)
     ahead, back = np.zeros(n, dtype=np.uint64), np.zeros(n, dtype=np.uint64)
@@ -53,7 +53,7 @@ def _words(sequences: Sequence[bytes], k: int) -> _Hits:
         ahead = (ahead << np.uint64(2)) | wide
         back |= (np.uint64(3) - wide) << np.uint64(2 * i)
     owner = np.repeat(np.arange(len(sequences)), lengths)
-    inside = np.flatnonzero(known & (owner[:n] == owner[k - 1 :])) if n else np.zeros(0, dtype=np.int64)
+    inside = np.flatnonzero(known & (owner[:n] == owner[k - 1 :])) if n else np.zeros(0, dtype=np.intp)
     of = owner[inside]
     position = inside - (np.cumsum(lengths) - lengths)[of]
     ahead, back = ahead[inside], back[inside]
@@ -96,8 +96,8 @@ class KmerIndex:
         if not len(hits.word):
             raise ValueError(f"no transcript holds {k} known letters in a row; give a smaller k.")
         self.words, which = np.unique(hits.word, return_inverse=True)
-        # one line for each word and transcript: where it is there first
-        self._places, first = np.unique(which * len(texts) + hits.sequence, return_index=True)
+        # one line for each word and transcript: where it is there first (such keys outgrow the 32 bits of an index)
+        self._places, first = np.unique(which.astype(np.int64) * len(texts) + hits.sequence, return_index=True)
         self._position, self._forward = hits.position[first], hits.forward[first]
         self._colour(self._places // len(texts), self._places % len(texts))
 
@@ -139,7 +139,8 @@ class KmerIndex:
         first, second = pair
         n, T = len(first), len(self.names)
         hits = [self._look_up(reads) for reads in (first, second) if reads is not None]
-        key = np.concatenate([hit.sequence * len(self._starts) + self.colours[word] for hit, word in hits])
+        wide = [(hit.sequence.astype(np.int64), self.colours[word]) for hit, word in hits]
+        key = np.concatenate([sequence * len(self._starts) + colour for sequence, colour in wide])
         fragment, colour = np.divmod(np.unique(key), len(self._starts))
         asked = np.bincount(fragment, minlength=n)
         sizes = np.diff(self._starts)[colour]
@@ -178,7 +179,7 @@ class KmerIndex:
         of, outer = members[starts[chosen]], []
         for hit, word, at in ends:
             i = at[chosen]
-            place = np.searchsorted(self._places, word[i] * len(self.names) + of)
+            place = np.searchsorted(self._places, word[i].astype(np.int64) * len(self.names) + of)
             ahead = hit.forward[i] == self._forward[place]
             begin = self._position[place] - hit.position[i]
             end = self._position[place] + self.k + hit.position[i]

@@ -98,14 +98,17 @@ class TranscriptModel:
             of = np.searchsorted(data.starts, best, side="right") - 1
             picked = best[np.unique(of, return_index=True)[1]]
             taken: FloatArray = np.bincount(data.members[picked], data.counts, minlength=shares.size).astype(float)
-            return TranscriptStats(taken), float(data.counts @ top)
+            best_joint = data.counts * top
+            return TranscriptStats(taken, 4 * EPS * float(np.abs(best_joint).sum())), float(best_joint.sum())
         part = np.exp((joint - np.repeat(top, sizes)) / t)
         total = np.add.reduceat(part, first)
         part /= np.repeat(total, sizes)
-        value = float(data.counts @ (top + t * np.log(total)))
+        rest = t * np.log(total)  # where t is above 1 it may cancel most of the first term
+        noise = 4 * EPS * float((data.counts * (np.abs(top) + rest)).sum())
+        value = float((data.counts * (top + rest)).sum())
         each = part * np.repeat(data.counts, sizes) if latent.rng is None else _drawn(data, part, latent.rng)
         dealt: FloatArray = np.bincount(data.members, each, minlength=shares.size).astype(float)
-        return TranscriptStats(dealt), value
+        return TranscriptStats(dealt, noise), value
 
     def m_step(self, stats: TranscriptStats, prior: DirichletPrior | None = None) -> TranscriptParams:
         """The share of a transcript is its part of all fragments (eq. 11.7)."""
