@@ -13,7 +13,7 @@ from typing import Any
 
 from .cells import code, text
 from .contract import Exercise, Function
-from .exercises import CHAPTER_OF, TOPICS
+from .exercises import CHAPTER_OF
 from .open_ended import Project
 from .project_sheets import body
 
