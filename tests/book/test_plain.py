@@ -144,6 +144,20 @@ def test_cells_left_out_of_the_page_are_folded_and_captions_shown():
     assert "jupyter" not in plainly["metadata"]
 
 
+def test_outputs_of_cells_that_the_page_leaves_out_go():
+    original = notebook_of(
+        ("code", "look()", {"tags": ["remove-cell"]}), ("code", "look()", {"tags": ["remove-input"]})
+    )
+    for cell in original["cells"]:
+        cell["outputs"] = [
+            {"output_type": "stream", "name": "stdout", "text": "seen"},
+            {"output_type": "display_data", "data": {f"{plain.GLUED}text/plain": "'1'"}, "metadata": {}},
+        ]
+    _, _, removed, shown = plain.plain(original, "book/x", BOOK)["cells"]
+    assert removed["outputs"] == []
+    assert [output["output_type"] for output in shown["outputs"]] == ["stream"]
+
+
 def test_setup_runs_where_it_is_not_needed_and_is_python_without_its_magics():
     for book in (BOOK, ONLINE):
         source = plain.setup_cell(notebook_of(("code", "import arviz", {})), book)["source"]
