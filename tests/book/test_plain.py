@@ -152,10 +152,14 @@ def test_outputs_of_cells_that_the_page_leaves_out_go():
         cell["outputs"] = [
             {"output_type": "stream", "name": "stdout", "text": "seen"},
             {"output_type": "display_data", "data": {f"{plain.GLUED}text/plain": "'1'"}, "metadata": {}},
+            {"output_type": "display_data", "data": {plain.WIDGET: {}, "text/plain": "VBox"}, "metadata": {}},
         ]
     _, _, removed, shown = plain.plain(original, "book/x", BOOK)["cells"]
     assert removed["outputs"] == []
-    assert [output["output_type"] for output in shown["outputs"]] == ["stream"]
+    assert [output.get("text") or output["data"]["text/plain"] for output in shown["outputs"]] == [
+        "seen",
+        plain.EXPLORER,
+    ]
 
 
 def test_setup_runs_where_it_is_not_needed_and_is_python_without_its_magics():
