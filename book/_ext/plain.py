@@ -21,6 +21,8 @@ REQUIREMENT = "emlib[notebooks]"
 HEAVY = ("arviz",)
 FOLDED = {"remove-cell", "remove-input", "hide-input"}
 GLUED = "application/papermill.record/"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+EXPLORER = "An explorer: run the cells above and this one to move it."  # what is shown while no kernel runs
 
 OPENING = re.compile(r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w:-]+)\}[ \t]*(?P<title>.*)$")
 CODE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})")
@@ -269,6 +271,9 @@ def fold(cell: dict) -> None:
     cell["outputs"] = [
         out for out in cell["outputs"] if not any(kind.startswith(GLUED) for kind in out.get("data", {}))
     ]
+    for output in cell["outputs"]:
+        if WIDGET in output.get("data", {}):
+            output["data"]["text/plain"] = EXPLORER
 
 
 def figure_caption(cell: dict, page: Page) -> dict | None:

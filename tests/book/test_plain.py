@@ -144,6 +144,24 @@ def test_cells_left_out_of_the_page_are_folded_and_captions_shown():
     assert "jupyter" not in plainly["metadata"]
 
 
+def test_outputs_of_cells_that_the_page_leaves_out_go():
+    original = notebook_of(
+        ("code", "look()", {"tags": ["remove-cell"]}), ("code", "look()", {"tags": ["remove-input"]})
+    )
+    for cell in original["cells"]:
+        cell["outputs"] = [
+            {"output_type": "stream", "name": "stdout", "text": "seen"},
+            {"output_type": "display_data", "data": {f"{plain.GLUED}text/plain": "'1'"}, "metadata": {}},
+            {"output_type": "display_data", "data": {plain.WIDGET: {}, "text/plain": "VBox"}, "metadata": {}},
+        ]
+    _, _, removed, shown = plain.plain(original, "book/x", BOOK)["cells"]
+    assert removed["outputs"] == []
+    assert [output.get("text") or output["data"]["text/plain"] for output in shown["outputs"]] == [
+        "seen",
+        plain.EXPLORER,
+    ]
+
+
 def test_setup_runs_where_it_is_not_needed_and_is_python_without_its_magics():
     for book in (BOOK, ONLINE):
         source = plain.setup_cell(notebook_of(("code", "import arviz", {})), book)["source"]
