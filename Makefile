@@ -63,9 +63,10 @@ site: .venv/.stamp _build/_toc_$(SOLUTIONS).yml
 	@$(BIN)/python book/_tools/lite.py
 	@echo "The site is in _build/html"
 
-exercises: .venv/.stamp ## make the exercises' notebooks and solution pages from emlib/course/exercises, and run them
+exercises: .venv/.stamp ## make the notebooks and solution pages of exercises and projects from emlib/course, and run them
 	$(BIN)/emlib exercises build --out book/exercises
-	$(BIN)/python book/_tools/notebooks.py book/exercises/*.ipynb
+	$(BIN)/emlib exercises build phase_a_region motif_in_peaks blood_cells --out book/projects
+	$(BIN)/python book/_tools/notebooks.py book/exercises/*.ipynb book/projects/*.ipynb
 
 notebooks: .venv/.stamp ## run the notebooks afresh and store their outputs
 	$(BIN)/python book/_tools/notebooks.py $(NOTEBOOKS)

@@ -206,7 +206,10 @@ def score(topic: str, functions: Mapping[str, Any], *, seed: int = 0) -> Sheet:
     call = in_this_process({name: functions[name] for name in exercise.functions if name in functions})
     reports = [evaluate(function, call, seed) for function in exercise.functions.values()]
     lines = [f"{report.earned:3d} of {report.points:2d}  {report.id}" for report in reports]
-    return Sheet("\n".join([*lines, f"{sum(r.earned for r in reports)} of {exercise.points} points"]))
+    lines.append(f"{sum(r.earned for r in reports)} of {exercise.points} points")
+    if exercise.by_hand:
+        lines.append(f"and {exercise.by_hand} more for the report, which a person reads")
+    return Sheet("\n".join(lines))
 
 
 def line(name: str, value: Any) -> str:

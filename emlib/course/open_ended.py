@@ -109,6 +109,16 @@ class Problem(Function):
 
         return keep
 
+    def check(self, title: str, *, points: int, on: str | Sequence[str] = ()) -> None:
+        """Nothing that a problem could do: it has no right answer.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(f"{self.id} has no right answer to compare with: use @{self.name}.measure")
+
     def known_by(self, why: str, sign: Callable[[Parts, Posed], bool]) -> Callable[[Written], Written]:
         """Name a known wrong way, as `Function.slip` does; it is recognised by ``sign(parts, posed)``."""
 
@@ -137,8 +147,8 @@ class Problem(Function):
             if isinstance(parts, Difference):
                 return [parts] * len(self.checks)
             return [
-                appraise(check, check.of(parts, posed), low, high) if isinstance(check, Measured) else None
-                for check, low, high in zip(self.checks, *levels, strict=True)
+                appraise(check, check.of(parts, posed), low, high)
+                for check, low, high in zip(self.measures, *levels, strict=True)
             ]
 
         return judge
@@ -146,6 +156,11 @@ class Problem(Function):
     def solution(self) -> str:
         """The code of the reference and of what it is made of."""
         return "\n\n\n".join(map(source_of, (*self.using, self.reference)))
+
+    @property
+    def measures(self) -> list[Measured]:
+        """Its checks, all of which are measures."""
+        return [check for check in self.checks if isinstance(check, Measured)]
 
     def _levels(self, posed: Posed) -> list[list[float]]:
         """What baseline and reference measure; kept, for a student checks again and again on the same case."""
@@ -160,7 +175,7 @@ class Problem(Function):
         parts = self.read(answer_of(answer, posed.inputs), posed.inputs)
         if isinstance(parts, Difference):
             raise ValueError(f"{self.id}: {answer.__name__} gives no legal answer: {parts.sentence}")
-        return [check.of(parts, posed) if isinstance(check, Measured) else 0.0 for check in self.checks]
+        return [check.of(parts, posed) for check in self.measures]
 
 
 def _digest(posed: Posed) -> bytes:

@@ -135,6 +135,7 @@ def _setup(exercise: Exercise) -> str:
     lines = exercise.setup.splitlines()
     theirs = ["import numpy as np", *(line for line in lines if line.startswith(("import ", "from ")))]
     rest = [line for line in lines if line not in theirs]
+    theirs.sort(key=lambda line: (line.startswith("from "), line))
     return "\n\n".join(["\n".join(theirs), OURS, "\n".join(rest).strip()]).strip()
 
 

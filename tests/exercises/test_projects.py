@@ -339,3 +339,14 @@ def test_peaks_are_cut_turned_and_renamed_with_their_sites():
         scores = motif_in_peaks._scores(np.argsort(names)[X], pwm, np.full(4, 0.25)).max(axis=2)
         found.append((scores.argmax(axis=1) == starts)[starts >= 0].mean())
     assert sorted(found)[-1] > 0.9 > 0.7 > sorted(found)[-2]  # one of the eight ways to rename the letters
+
+
+def test_a_problem_has_no_right_answer_to_compare_with():
+    with pytest.raises(ValueError, match=r"use @density.measure"):
+        load("blood_cells").functions["density"].check("equal", points=1)
+
+
+def test_the_score_says_that_there_is_more():
+    from emlib.course import score
+
+    assert score("blood_cells", {}).text.endswith("0 of 20 points\nand 30 more for the report, which a person reads")

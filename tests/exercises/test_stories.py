@@ -1,12 +1,14 @@
 """The numbers that the stories of the exercises quote, computed."""
 
 import numpy as np
+import pytest
 from scipy.optimize import brentq
 from scipy.special import digamma
 from scipy.stats import nbinom
 
 from emlib import DawidSkene, KMeans, PoissonHMM, ProteinInference, ScoreMixture, TranscriptQuantifier, data
 from emlib.course import load
+from emlib.course.projects import blood_cells, motif_in_peaks
 from emlib.models.phasing import switch_errors
 from emlib.models.transcripts import EquivalenceClasses, pseudoalign
 
@@ -457,3 +459,51 @@ def test_hmm():
     assert np.abs(changes[1:] - [22499, 31224, 33186, 38365, 46493]).max() <= 300  # those of the chapter
     evidence = inputs["log_density"] @ [-1, 1]
     assert (evidence.min().round(), evidence.max().round()) == (-17, 15)
+
+
+# ---------------------------------------------------------------- projects
+def test_phase_a_region():
+    families = data.hapmap_trios("YRI")
+    assert families.genotypes[families.trios[:, 1:]].reshape(60, -1).shape == (60, 603)
+    assert {
+        name: len(posed.inputs["genotypes"]) for name, posed in tasks("phase_a_region")["phase"].posed(0).items()
+    } == {
+        "a stretch in Ibadan": 60,
+        "another stretch": 60,
+        "a simulated population": 60,
+    }
+
+
+def test_motif_in_peaks():
+    assert len(data.ctcf_peaks()) == 500
+    assert {len(letters) for _, letters in data.ctcf_peaks()} == {200}
+    for posed in tasks("motif_in_peaks")["find_motif"].posed(0).values():
+        assert posed.inputs["sequences"].shape == (60, 100)
+        assert len(posed.truth["unseen"]) >= 300
+    assert data.jaspar_matrices()["MA0139.1"].shape == (19, 4)
+    _, scores = motif_in_peaks._known_peaks()
+    assert (scores.max(axis=1) > motif_in_peaks.SURE).mean() > 0.9
+
+
+def test_blood_cells():
+    blood = data.pbmc()
+    assert blood.pcs.shape == (700, 10)
+    K, d = 10, 10
+    assert K * (1 + d + d * (d + 1) // 2) - 1 == 659
+    assert (d * (d + 1) // 2, 1 + d + d * (d + 1) // 2) == (55, 66)
+    for posed in tasks("blood_cells")["density"].posed(0).values():
+        assert (len(posed.inputs["cells"]), len(posed.truth["unseen"])) == (400, 300)
+
+
+@pytest.mark.slow
+def test_blood_cells_by_bic():
+    """'BIC would choose three or four components': on the three drops of one draw, from the project's own fits."""
+    chosen = []
+    for posed in tasks("blood_cells")["cluster"].posed(0).values():
+        cells, rng = posed.inputs["cells"], np.random.default_rng(0)
+        bic = {}
+        for K in range(2, 7):
+            mean = blood_cells.e_step(cells, *blood_cells.fit(cells, K, rng))[1]
+            bic[K] = -2 * len(cells) * mean + np.log(len(cells)) * (66 * K - 1)
+        chosen.append(min(bic, key=bic.get))
+    assert set(chosen) <= {3, 4}

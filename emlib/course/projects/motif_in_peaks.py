@@ -41,7 +41,7 @@ exercise = Project(
             """
             fig, ax = plt.subplots(figsize=(6.4, 3))
             for code, letter in enumerate("ACGT"):
-                share = np.convolve((X == code).mean(axis=0), np.ones(9) / 9, "valid")
+                share = np.convolve(np.equal(X, code).mean(axis=0), np.ones(9) / 9, "valid")
                 ax.plot(np.arange(-96, 96), share, label=letter)
             ax.set(xlabel="distance from the middle of the peak", ylabel="share", ylim=0)
             ax.legend(ncols=4, loc="lower center")
@@ -62,6 +62,7 @@ exercise = Project(
                 for code in codes:
                     seen[np.arange(len(X))[:, None], code] = True
                 return seen.sum(axis=0)
+
 
             shuffled = np.random.default_rng(0).permuted(X, axis=1)
             real, chance = words(X, 6), words(shuffled, 6)
