@@ -85,3 +85,15 @@ def test_bundle_has_the_rules_of_the_page_and_not_those_of_others():
         assert rule in css
     assert "@import" not in css
     assert ".carousel" not in css
+
+
+def test_side_bar_of_source_pages_leads_where_that_of_the_index_leads():
+    def targets(page):
+        html = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+        links = [tag["href"] for tag in html.select(".bd-sidebar-primary nav a") if not tag["href"].startswith("#")]
+        return [((SITE / page).parent / link).resolve() for link in links]
+
+    require_site()
+    index = targets("genindex.html")
+    assert len(index) >= len(PAGES) - 1
+    assert targets("_modules/emlib/engine/em.html") == targets("_modules/emlib/models/mixtures.html") == index
