@@ -168,6 +168,24 @@ FILL = """pages => document.querySelectorAll('.em-page').forEach(cell => {
 
 def print_twice(chromium, home: str, html: str, lines: list, folder: Path) -> Path:
     """Print the document, fill in its page numbers, and print it again."""
+    first, second = folder / "first.pdf", folder / "second.pdf"
+    print_once(chromium, home, html, {}, first)
+    numbers = finish.page_numbers(first)
+    absent = [line.title for line in lines if line.anchor not in numbers]
+    if absent:
+        raise SystemExit(f"The print lost {len(absent)} places of the table of contents, the first is {absent[0]!r}.")
+    print_once(chromium, home, html, {line.anchor: numbers[line.anchor] for line in lines}, second)
+    moved = {name for name, number in finish.page_numbers(second).items() if numbers.get(name) != number}
+    if moved:
+        raise SystemExit(f"Page numbers changed between two prints of one document: {min(moved)}.")
+    return second
+
+
+def print_once(chromium, home: str, html: str, numbers: dict[str, int], target: Path) -> None:
+    """Lay out the document with these page numbers and print it.
+
+    In a browser page of its own: a second print from the same one would take half as much memory again.
+    """
     page = chromium.new_page(viewport={"width": TEXT_WIDTH, "height": 1000})
     page.set_default_timeout(PATIENCE)
     page.route("**/book.html", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8"))
@@ -178,19 +196,10 @@ def print_twice(chromium, home: str, html: str, lines: list, folder: Path) -> Pa
     wide = page.evaluate(FIT)
     if wide:
         raise SystemExit(f"{len(wide)} things are wider than the paper, and would be cut off; the first: {wide[0]}.")
-    first, second = folder / "first.pdf", folder / "second.pdf"
-    print_page(page, first)
-    numbers = finish.page_numbers(first)
-    absent = [line.title for line in lines if line.anchor not in numbers]
-    if absent:
-        raise SystemExit(f"The print lost {len(absent)} places of the table of contents, the first is {absent[0]!r}.")
-    page.evaluate(FILL, {line.anchor: numbers[line.anchor] for line in lines})
-    print_page(page, second)
-    moved = {name for name, number in finish.page_numbers(second).items() if numbers.get(name) != number}
-    if moved:
-        raise SystemExit(f"Page numbers changed between two prints of one document: {min(moved)}.")
+    if numbers:
+        page.evaluate(FILL, numbers)
+    print_page(page, target)
     page.close()
-    return second
 
 
 def print_page(page, target: Path) -> None:

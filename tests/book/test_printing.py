@@ -119,6 +119,14 @@ def test_quiz_has_letters_and_its_answers_below():
     assert not body.find(["form", "input", "label", "fieldset", "legend"])
 
 
+def test_links_come_before_the_quiz_lest_they_end_the_chapter_alone():
+    links = '<section class="em-box em-links">links</section>'
+    body = made(f"<section><h1>T</h1><section><h2>Check</h2>{QUIZ}{links}</section></section>").body
+    words = body.get_text(" ", strip=True)
+    assert words.startswith("T links Check")
+    assert words.count("links") == 1
+
+
 def test_explorer_says_which_frame_it_shows_and_where_the_others_are():
     slider = '<div class="widget-slider"><b class="widget-label">iteration</b><b class="widget-readout">12, M</b></div>'
     body = made(f'<div class="em-explorer"><div class="em-controls">{slider}</div><img alt="x"></div>').body

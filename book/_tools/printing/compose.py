@@ -133,6 +133,9 @@ def flatten(body: Tag, where: str) -> None:
         freeze(explorer, where)
     for quiz in body.find_all("form", class_="em-quiz"):
         answer(quiz)
+    links, quiz = body.find(class_="em-links"), body.find(class_="em-quiz")
+    if links and quiz and (section := quiz.find_parent("section")):
+        section.insert_before(links.extract())  # at the end of a chapter it would often stand alone on a page
     for figure in body.find_all("figure"):
         figure["role"] = "group"  # the picture in it has the description
     for details in body.find_all("details"):
