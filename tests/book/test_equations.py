@@ -64,6 +64,12 @@ OF_ONE_CHAPTER = {
     "emlib/models/motifs/placements.py": "book/applications/motifs",
     "emlib/models/motifs/significance.py": "book/applications/motifs",
     "emlib/view/logos.py": "book/applications/motifs",
+    "emlib/models/annotators/model.py": "book/applications/beyond",
+    "emlib/models/doublets/model.py": "book/applications/cell_types",
+    "emlib/models/missing/model.py": "book/applications/beyond",
+    "emlib/models/peptides/model.py": "book/applications/peptides",
+    "emlib/models/robust/model.py": "book/applications/beyond",
+    "emlib/models/tomography/model.py": "book/applications/beyond",
 }
 
 

@@ -1,7 +1,7 @@
 """One hidden class an item, and annotators who each err in their own way.
 
 Item i is of class k with probability p_k; annotator j calls an item of class k by label l with probability pi_jkl, one
-rating independent of the others once the class is known (eq. 13.5). Where patients are items and tests are annotators,
+rating independent of the others once the class is known (eq. 15.5). Where patients are items and tests are annotators,
 pi holds sensitivities and specificities.
 """
 
@@ -42,7 +42,7 @@ class Annotators:
     """
 
     def e_step(self, data: Any, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[AnnotatorStats, float]:
-        """Bayes' rule for every item (eq. 13.6), then expected counts; the log-likelihood (eq. 13.5)."""
+        """Bayes' rule for every item (eq. 15.6), then expected counts; the log-likelihood (eq. 15.5)."""
         X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
         if latent.rng is not None:
             X = np.repeat(X, X[:, 0].astype(int), axis=0)  # items that look alike may differ
@@ -67,7 +67,7 @@ class Annotators:
         return joint[:, :, 0], values
 
     def m_step(self, stats: AnnotatorStats, prior: AnnotatorPrior | None = None) -> AnnotatorParams:
-        """Shares of the expected counts (eq. 13.7)."""
+        """Shares of the expected counts (eq. 15.7)."""
         p = prior or AnnotatorPrior()
         return AnnotatorParams(_shares(stats.counts + p.prevalence - 1.0), _shares(stats.ratings + p.confusion - 1.0))
 

@@ -1,6 +1,6 @@
 """Holes in a table of normal rows: what is missing is hidden, and expected moments stand in for it.
 
-Given what a row shows, its missing part is normal, with a mean and a covariance (eq. 13.13). The M-step is that of one
+Given what a row shows, its missing part is normal, with a mean and a covariance (eq. 15.13). The M-step is that of one
 Gaussian component; what the E-step must not forget is the covariance, or every hole is taken for a certainty.
 """
 
@@ -34,7 +34,7 @@ class HoledNormal:
     holes: float = 0.2
 
     def e_step(self, data: Any, params: GaussianParams, latent: Latent = SOFT) -> tuple[Statistics, float]:
-        """Expected moments about the mean (eqs. 13.13, 13.14), and the log-likelihood of what is seen (eq. 13.12)."""
+        """Expected moments about the mean (eqs. 15.13, 15.14), and the log-likelihood of what is seen (eq. 15.12)."""
         rows, mean, S = as_rows(data), params.means[0], params.covariances[0]
         if not (np.isfinite(S).all() and np.isfinite(mean).all() and (np.diagonal(S) > 0).all()):
             raise Degenerate("a variance is not above zero.")
@@ -63,7 +63,7 @@ class HoledNormal:
         return Statistics(totals, params.means, np.zeros(0), noise), value
 
     def m_step(self, stats: Statistics, prior: NormalInverseWishart | None = None) -> GaussianParams:
-        """Mean and covariance from expected moments (eq. 13.15)."""
+        """Mean and covariance from expected moments (eq. 15.15)."""
         return NORMAL.maximise(stats, prior)
 
     def draw(

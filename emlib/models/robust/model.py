@@ -1,7 +1,7 @@
 """Regression that outliers cannot pull along: every error has a hidden precision.
 
-A t-distributed error is a normal one whose precision w was drawn from a gamma distribution (eq. 13.8). Were w seen, the
-fit would be weighted least squares; the E-step expects little of it for a row far from the plane (eq. 13.9).
+A t-distributed error is a normal one whose precision w was drawn from a gamma distribution (eq. 15.8). Were w seen, the
+fit would be weighted least squares; the E-step expects little of it for a row far from the plane (eq. 15.9).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TRegression:
     floor: float = 0.0
 
     def e_step(self, data: Any, params: RegressionParams, latent: Latent = SOFT) -> tuple[RegressionStats, float]:
-        """Expected precision of every row (eq. 13.9), then weighted moments; the log-likelihood (eq. 13.8)."""
+        """Expected precision of every row (eq. 15.9), then weighted moments; the log-likelihood (eq. 15.8)."""
         X = np.array(data.X if isinstance(data, Rows) else data, dtype=float)
         nu, s2, t = params.dof, params.scale2, latent.temperature
         if not (s2 > self.floor and nu > 0 and np.isfinite(nu) and np.isfinite(params.coef).all()):
@@ -95,7 +95,7 @@ class TRegression:
         return stats, float(value.sum())
 
     def m_step(self, stats: RegressionStats, prior: RegressionPrior | None = None) -> RegressionParams:
-        """Weighted least squares (eq. 13.10), and the degrees of freedom that fit the precisions (eq. 13.11)."""
+        """Weighted least squares (eq. 15.10), and the degrees of freedom that fit the precisions (eq. 15.11)."""
         p = prior or RegressionPrior(shape=-1.0 - 0.5 * len(stats.about))
         _, coef, squares = _plane(stats, p.strength)
         freedom = stats.rows + len(coef) + 2.0 * (p.shape + 1.0)

@@ -1,7 +1,7 @@
 """Emission tomography: where did each counted photon come from? Deblurring is the same question.
 
 Pixel j emits a Poisson number of photons with mean x_j, detector i catches each with probability a_ij, and so counts
-y_i, a Poisson number with mean ``sum_j a_ij x_j`` (eq. 13.1). Which pixel a photon left is hidden.
+y_i, a Poisson number with mean ``sum_j a_ij x_j`` (eq. 15.1). Which pixel a photon left is hidden.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Emission:
         return world
 
     def e_step(self, data: Any, params: EmissionParams, latent: Latent = SOFT) -> tuple[EmissionStats, float]:
-        """Share each detector's photons out among the pixels it sees (eq. 13.3); the log-likelihood (eq. 13.2)."""
+        """Share each detector's photons out among the pixels it sees (eq. 15.3); the log-likelihood (eq. 15.2)."""
         rows = np.atleast_2d(np.asarray(data.X if isinstance(data, Rows) else data, dtype=float))
         y, n, image = rows.sum(axis=0), float(len(rows)), params.image
         if not (np.isfinite(image).all() and (image >= 0).all()):
@@ -117,7 +117,7 @@ class Emission:
         return logs, sent
 
     def m_step(self, stats: EmissionStats, prior: GammaPrior | None = None) -> EmissionParams:
-        """Photons sent, over the chance that a photon is seen at all (eq. 13.4)."""
+        """Photons sent, over the chance that a photon is seen at all (eq. 15.4)."""
         p = prior or GammaPrior()
         return EmissionParams(
             np.maximum(stats.counts + p.shape - 1.0, 0.0) / (stats.exposures * self.sensitivity + p.rate)
