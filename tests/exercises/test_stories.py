@@ -357,10 +357,13 @@ def test_peptides_further():
     task, matches = tasks("peptides"), data.scope2()
     scores, is_decoy = matches.scores, matches.is_decoy
     share, normal, gumbel = 0.5, np.array([3.0, 1.0]), np.array([6.0, 2.0])
+    values, D, n = [], is_decoy.sum(), len(scores)
     for _ in range(80):
-        error, _ = task["e_step"](scores, is_decoy, share, normal, gumbel)
+        error, value = task["e_step"](scores, is_decoy, share, normal, gumbel)
+        values.append(value + D * np.log(share) - n * np.log1p(share))
         _, normal, gumbel = task["m_step"](scores, is_decoy, error)
         share = error.sum() / 2 / (error.sum() / 2 + (1 - error).sum())
+    assert (np.diff(values) > -1e-8).all()
     accepted = (task["q_values"](error[~is_decoy]) <= 0.01).sum()
     assert abs(accepted - 2854) < 2954 - 2854
     whole = ScoreMixture("gaussian").fit(scores, is_decoy)

@@ -36,7 +36,7 @@ exercise = Exercise(
         targets**, and `error` (n,) the probability that a match is incorrect.
         """,
     setup="""
-        # 7,578 spectra of single cells: the score of the best match, and whether it is a decoy.
+        # 7,578 spectra of single cells: the best match of each.
         matches = emlib.data.scope2()
         scores, is_decoy = matches.scores, matches.is_decoy
         """,
@@ -44,9 +44,9 @@ exercise = Exercise(
         The fit knew nothing of one fact: targets and decoys competed for each spectrum, and an incorrect match won as
         either with equal probability. So there are about as many incorrect targets as decoys, 2,054 of 5,524, which is
         a share of .372; EM found .338. Put it in. Of the N incorrect rows, expected and known, half are targets: the
-        M-step for the share becomes `N / 2 / (N / 2 + N1)` with N1 correct targets. (The log-likelihood gains a term as
-        well, or it will not always climb: the chapter has it.) Does the number of accepted targets at 1 % come nearer
-        to that of the decoys?
+        M-step for the share becomes `N / 2 / (N / 2 + N1)` with N1 correct targets. (For the log-likelihood to climb,
+        the D decoys of n rows must count there as well: add `D * log(w0) - n * log(1 + w0)`.) Does the number of
+        accepted targets at 1 % come nearer to that of the decoys?
 
         And give the M-step a normal shape for the correct matches, too. Then look at the posterior error of the
         *lowest* scores. The wider of two normal curves wins at both ends.
@@ -242,7 +242,7 @@ def competition(scores, is_decoy):
     Returns
     -------
     q : array (n,)
-        For each match, in the order given, the lowest estimated false discovery rate of a list that has it, at most 1.
+        For each match, in the order given; at most 1.
     """
     levels, where = np.unique(scores, return_inverse=True)
     decoys = np.bincount(where[is_decoy], minlength=len(levels))[::-1].cumsum()[::-1]
@@ -414,7 +414,7 @@ def list_by_list(scores, is_decoy):
     returns={"error": "(n,)", "log_likelihood": "()"},
     story="""
         **E: who is incorrect, if some have confessed?** Of a target it is hidden whether it is correct. Bayes' rule
-        gives the probability that it is not, its *posterior error*, with $f$ for the normal and $g$ for the Gumbel
+        gives the probability that it is not, its *posterior error*, with $f_0$ for the normal and $f_1$ for the Gumbel
         density:
 
         $$e_i = \\frac{w_0 f_0(x_i)}{w_0 f_0(x_i) + (1 - w_0)\\, f_1(x_i)} .$$
@@ -651,8 +651,8 @@ def with_scipy(scores, is_decoy, w0, normal, gumbel):
 
         - The share $w_0$ is one of targets: the mean of their errors. Decoys have no say.
         - The normal component gets *every* row with weight $e_i$, decoys in full: weighted mean and standard deviation.
-        - The Gumbel component gets every row with weight $w_i = 1 - e_i$, which is 0 for decoys. Its likelihood has no
-          sums to offer that would do for all scales, but at its summit the scale $b$ solves one equation,
+        - The Gumbel component gets every row with weight $w_i = 1 - e_i$, which is 0 for decoys. No fixed list of sums
+          says all about it, but at the summit of its likelihood the scale $b$ solves one equation:
 
         $$b = \\frac{\\sum_i w_i x_i}{\\sum_i w_i} - \\frac{\\sum_i w_i x_i e^{-x_i / b}}{\\sum_i w_i e^{-x_i
         / b}} ,
@@ -1275,7 +1275,7 @@ def one_by_one(errors):
         """,
 )
 def calibration(scores, is_decoy, error, edges):
-    """Incorrect targets as decoys count them, and as posterior errors add them up.
+    """Incorrect targets by decoys and by posterior errors.
 
     Parameters
     ----------
@@ -1524,7 +1524,7 @@ def protein_step(candidates, probabilities, shares):
     probabilities : array (n,)
         That each peptide was there; not all 0.
     shares : array (G,)
-        Of the proteins; some may be 0, but each peptide has a candidate with more.
+        Of the proteins; 0 for some, but never for all of a peptide.
 
     Returns
     -------
