@@ -491,6 +491,8 @@ def test_motif_in_peaks():
 def test_blood_cells():
     blood = data.pbmc()
     assert blood.pcs.shape == (700, 10)
+    of_cd4 = [name for name in blood.cell_types if name.startswith("CD4+")]
+    assert (len(of_cd4), of_cd4.count("CD4+/CD25 T Reg")) == (95, 68)
     K, d = 10, 10
     assert K * (1 + d + d * (d + 1) // 2) - 1 == 659
     assert (d * (d + 1) // 2, 1 + d + d * (d + 1) // 2) == (55, 66)

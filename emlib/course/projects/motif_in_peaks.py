@@ -100,8 +100,8 @@ exercise = Project(
         "method": "One site in each sequence, or perhaps none? Which background, which starts, how is the shift "
         "treated?",
         "checks": "Planted motifs of known strength; shuffled peaks; halves of the data that must agree.",
-        "limits": "Columns are independent in the model; the protein has more zinc fingers than you have columns; "
-        "peaks are not a random sample of the genome.",
+        "limits": "Columns are independent in the model; the protein has eleven zinc fingers and need not use all of "
+        "them everywhere; peaks are not a random sample of the genome.",
     },
     outro="""
         `emlib.MotifFinder` finds the width too, and an E-value; `emlib.data.jaspar_matrices()["MA0139.1"]` is what
@@ -294,7 +294,7 @@ def shifted(pwm, by, background):
 
         Half of the points are for the level of the baseline (align by the commonest word of six letters), all for that
         of our reference: EM for at most one site on either strand, from 100 words, six of which climb on in seven
-        shifts each. A call may take 30 seconds; the reference takes .3.
+        shifts each. A call may take 30 seconds; the reference takes about half a second.
         """,
     hints=[
         "Letters as rows of np.eye(4): all windows are one table (n m, 4 w), and scoring them with a matrix is one "
