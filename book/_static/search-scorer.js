@@ -1,5 +1,5 @@
-/* What a search shows first: a page that has the word in a heading, then what the glossary and the index say, then the
- * reference, then any text. Sphinx puts this file into the scripts of its search page (html_search_scorer). */
+/* What a search shows first: a chapter that has the word in a heading, then the word in the glossary, then headings
+ * elsewhere, then the reference, then any text. Sphinx puts this file into the scripts of its search page (html_search_scorer). */
 var Scorer = {
   title: 400, /* a word of a heading, or a heading that is the query */
   partialTitle: 150,
@@ -10,9 +10,10 @@ var Scorer = {
   term: 5,
   partialTerm: 2,
 
-  /* Of two pages with the word in a heading, the one that teaches it. */
+  /* Of pages with the word in a heading, the one that teaches it; after chapters, the glossary's own entry. */
   score: function (result) {
-    var page = result[0], score = result[4];
+    var page = result[0], anchor = result[2], score = result[4];
+    if (/\/glossary$/.test(page) && /^#term-/.test(anchor)) return score * 4.5; /* 100 for the very word */
     if (/^book\/(principles|applications)\//.test(page)) return score * 1.2;
     if (/^book\/exercises\/solutions\//.test(page)) return score * 0.6;
     if (/^book\/exercises\//.test(page)) return score * 0.8;
