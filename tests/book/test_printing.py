@@ -225,6 +225,26 @@ def test_online_address_is_as_said_or_that_of_the_repository(settings, address):
     assert pdf.online_address(settings) == address
 
 
+def test_tags_have_the_same_names_in_every_print(tmp_path):
+    made = []
+    for count in (7, 41):  # where Chromium's counter stood
+        with pikepdf.new() as book:
+            book.add_blank_page()
+            names = [f"node{count + n:08d}" for n in range(2)]
+            tags = [pikepdf.Dictionary(Type=pikepdf.Name.StructElem, ID=pikepdf.String(name)) for name in names]
+            tags[1].A = pikepdf.Array([pikepdf.Dictionary(Headers=pikepdf.Array([pikepdf.String(names[0])]))])
+            tree = pikepdf.Dictionary(Names=pikepdf.Array([pikepdf.String(names[0]), book.make_indirect(tags[0])]))
+            root = pikepdf.Dictionary(K=pikepdf.Array([book.make_indirect(tags[1])]), IDTree=tree)
+            book.Root.StructTreeRoot = book.make_indirect(root)
+            book.trailer["/ID"] = pikepdf.Array([pikepdf.String(f"{count:016d}")] * 2)
+            finish.settle_names(book)
+            assert str(tags[1].A[0].Headers[0]) == str(book.Root.StructTreeRoot.IDTree.Names[0])
+            path = tmp_path / f"{count}.pdf"
+            book.save(path, deterministic_id=True)
+            made.append(path.read_bytes())
+    assert made[0] == made[1]
+
+
 def test_missing_page_gets_one_sentence(tmp_path):
     (tmp_path / "toc.yml").write_text("{root: book/intro, chapters: []}", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"no page book/intro\.html: build the site with `make book SERVE=0` first"):

@@ -46,10 +46,46 @@ def finish(source: Path, target: Path, lines: Iterable[Entry], about: About) -> 
     with pikepdf.open(source) as pdf:
         add_outline(pdf, lines, places(pdf))
         describe(pdf, about)
+        settle_names(pdf)
         # Tags are many small objects: packed into streams they take less than half the space.
         packed = pikepdf.ObjectStreamMode.generate
         pdf.save(target, object_stream_mode=packed, compress_streams=True, deterministic_id=True)
         return len(pdf.pages)
+
+
+def settle_names(pdf: pikepdf.Pdf) -> None:
+    """Number the named tags (heads of tables) in order; Chromium's own numbers differ from run to run."""
+    tags = [
+        thing
+        for thing in pdf.objects
+        if isinstance(thing, pikepdf.Dictionary) and thing.get("/Type") == "/StructElem" and "/ID" in thing
+    ]
+    new = {old: f"tag{number:08d}" for number, old in enumerate(sorted({str(tag.ID) for tag in tags}))}
+    for tag in tags:
+        tag.ID = pikepdf.String(new[str(tag.ID)])
+    for thing in pdf.objects:
+        if isinstance(thing, pikepdf.Dictionary) and thing.get("/Type") == "/StructElem" and "/A" in thing:
+            rename(thing.A, new)
+    if "/StructTreeRoot" in pdf.Root and "/IDTree" in pdf.Root.StructTreeRoot:
+        rename(pdf.Root.StructTreeRoot.IDTree, new)
+    if "/ID" in pdf.trailer:
+        del pdf.trailer["/ID"]  # made of the time; saving makes one of the contents
+
+
+def rename(thing: pikepdf.Object, new: Mapping[str, str]) -> None:
+    """Replace strings in an array or dictionary and what it holds, tags excepted."""
+    if isinstance(thing, pikepdf.Array):
+        places = list(range(len(thing)))
+    elif isinstance(thing, pikepdf.Dictionary) and thing.get("/Type") != "/StructElem":
+        places = list(thing.keys())
+    else:
+        return
+    for place in places:
+        inner = thing[place]
+        if isinstance(inner, pikepdf.String | str) and str(inner) in new:
+            thing[place] = pikepdf.String(new[str(inner)])
+        else:
+            rename(inner, new)
 
 
 def add_outline(pdf: pikepdf.Pdf, lines: Iterable[Entry], where: Mapping[str, tuple[int, float]]) -> None:
