@@ -109,8 +109,9 @@ def minutes_of(functions) -> int:
 
 
 def hours(minutes: int) -> str:
-    """As people say it."""
-    return f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
+    """As people say it, on one line."""
+    text = f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
+    return text.replace(" ", "\u00a0")
 
 
 # ---------------------------------------------------------------- directives
