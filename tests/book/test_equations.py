@@ -67,7 +67,6 @@ OF_ONE_CHAPTER = {
     "emlib/models/annotators/model.py": "book/applications/beyond",
     "emlib/models/doublets/model.py": "book/applications/cell_types",
     "emlib/models/missing/model.py": "book/applications/beyond",
-    "emlib/models/peptides/model.py": "book/applications/peptides",
     "emlib/models/robust/model.py": "book/applications/beyond",
     "emlib/models/tomography/model.py": "book/applications/beyond",
 }
