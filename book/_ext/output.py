@@ -42,7 +42,7 @@ def emit_output(app):
 
     def rendered(template, context):
         html = render(template, context)
-        if "pagename" not in context:
+        if "pagename" not in context or "</html>" not in html:  # the theme tries parts of a page alone, too
             return html
         page = Page(context["pagename"], context, html)
         app.emit("page-output", page)
