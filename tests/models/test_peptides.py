@@ -98,6 +98,13 @@ def test_the_kernel_is_a_density_with_tails():
     assert (np.diff(beyond) < 0).all()  # nothing is as improbable as a decoy far beyond all decoys
 
 
+def test_a_far_score_leaves_the_kernel_alone():
+    x = np.random.default_rng(2).normal(size=2000)
+    near, far, none = KnownShape.of(x), KnownShape.of(np.append(x, 1e3)), np.zeros(0)
+    grid = np.linspace(-2, 2, 81)
+    np.testing.assert_allclose(np.exp(far.log_density(grid, none)), np.exp(near.log_density(grid, none)), atol=0.01)
+
+
 # ------------------------------------------------------------------ the model
 
 

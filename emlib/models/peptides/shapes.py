@@ -296,7 +296,7 @@ class KnownShape:
     names: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, x: FloatArray, width: float | None = None, n: int = 2048) -> KnownShape:
+    def of(cls, x: FloatArray, width: float | None = None) -> KnownShape:
         """The kernel estimate from scores x (m,); the bandwidth is Silverman's unless given.
 
         The tail is as long as that of the upper tenth of the scores: their mean excess.
@@ -311,6 +311,7 @@ class KnownShape:
             low, high = np.percentile(x, [25, 75])
             spread = min(x.std(), (high - low) / 1.349) or x.std()
             width = float(0.9 * spread * len(x) ** -0.2)
+        n = int(np.clip(4 * np.ptp(x) / width, 2048, 2**18))  # a far score must not make the grid too coarse
         edges = np.linspace(x.min() - 5 * width, x.max() + 5 * width, n + 1)
         step = edges[1] - edges[0]
         reach = int(np.ceil(8 * width / step))
