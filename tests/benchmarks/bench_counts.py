@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from scipy.special import digamma, gammaln, logsumexp
 
-from emlib import NegativeBinomialMixture
+from emlib import NegativeBinomialMixture, PoissonMixture
 from emlib.data import fetal_lamb, pbmc
 from emlib.engine import families
 from emlib.engine.blocks import Rows
@@ -130,3 +130,53 @@ def test_steps_with_and_without_a_tally(monkeypatch):
                     f"\n{name}, K = {K}, {way}, accelerate={choice}: {steps} E-steps, {fitted.stop_reason_}, "
                     f"log-likelihood {fitted.log_likelihood_:.4f}"
                 )
+
+
+def plain_zero_inflated(X, weights, rates, zeros):
+    empty = X == 0
+    at_zero = zeros + (1 - zeros) * np.exp(-rates)
+    log_pmf = np.log1p(-zeros) - rates + X[:, None] * np.log(rates) - gammaln(X + 1.0)[:, None]
+    log_pmf = np.where(empty[:, None], np.log(at_zero), log_pmf)
+    joint = np.log(weights) + log_pmf.sum(axis=2)
+    total = logsumexp(joint, axis=1)
+    R = np.exp(joint - total[:, None])
+    structural = (R.T @ empty) * zeros / at_zero
+    N = R.sum(axis=0)[:, None]
+    return structural / N, R.T @ X / (N - structural), total.sum()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_zero_inflated_poisson_iteration(size):
+    X, params = problem(*size)
+    rates, zeros = params.components.means, np.full(params.components.means.shape, 0.2)
+    model = Mixture(families.ZeroInflatedPoisson())
+    start, rows = MixtureParams(params.weights, families.ZeroInflatedPoissonParams(rates, zeros)), Rows(X)
+
+    def plain():
+        return plain_zero_inflated(X, params.weights, rates, zeros)
+
+    def ours():
+        stats, value = model.e_step(rows, start)
+        return model.m_step(stats).components, value
+
+    (new, value), (shares, means, expected) = ours(), plain()
+    np.testing.assert_allclose(value, expected, rtol=1e-10)
+    np.testing.assert_allclose(new.rates, means, rtol=1e-8)
+    np.testing.assert_allclose(new.zeros, shares, rtol=1e-8)
+    a, b = seconds(plain), seconds(ours)
+    print(
+        f"\nZero-inflated Poisson, (n, d, K) = {size}: NumPy {a:.4g} s, emlib {b:.4g} s an iteration; ratio {a / b:.1f}"
+    )
+
+
+def test_zero_inflated_fit_beside_statsmodels():
+    peer = pytest.importorskip("statsmodels.discrete.count_model")
+    x = pbmc().counts[:, [0]]
+    ours = PoissonMixture(zero_inflation=True, tol=1e-8)
+    before = time.process_time()
+    ours.fit(x)
+    between = time.process_time()
+    theirs = peer.ZeroInflatedPoisson(x[:, 0], np.ones((len(x), 1))).fit(disp=0, maxiter=500)
+    after = time.process_time()
+    np.testing.assert_allclose(ours.log_likelihood_, theirs.llf, atol=1e-3)
+    print(f"\nOne gene of 700 cells: statsmodels {after - between:.4g} s, emlib {between - before:.4g} s")

@@ -104,7 +104,7 @@ def test_errors_bootstrap_and_choice_take_rows_with_exposures():
     np.testing.assert_allclose(again.zeros, known.zeros, rtol=0.4)
     assert select_n_components(PoissonMixture(exposure=True, random_state=0), X, [1, 2]).scores.shape == (2,)
     drawn, _ = fit.sample(4)
-    assert drawn.shape == (4, 2)
+    assert drawn.shape == (4, 3)
     assert (drawn[:, 0] == 1).all()
 
 

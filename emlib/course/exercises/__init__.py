@@ -15,11 +15,12 @@ CHAPTERS = (
     "transcripts",
     "hmm",
     "peptides",
+    "cell_types",
     "beyond",
 )
 
 # A chapter and its exercise have one name, but for these (None: there is no exercise).
-OTHERWISE: dict[str, str | None] = {"beyond": "annotators"}
+OTHERWISE: dict[str, str | None] = {"beyond": "annotators", "cell_types": None}
 
 # Number and page of the chapter, for each exercise.
 CHAPTER_OF = {

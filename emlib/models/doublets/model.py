@@ -64,8 +64,9 @@ class Doublets:
             stats, value = expect(rows, COUNTS, self.natural(params, rows), latent)
         both, pairs = params.rates[a] + params.rates[b], stats.totals[K:]
         chance = np.divide(params.rates[a], both, out=np.full(both.shape, 0.5), where=both > 0)
-        rng = latent.rng
-        first = chance * pairs[:, 2:] if rng is None else rng.binomial(np.rint(pairs[:, 2:]).astype(int), chance)
+        first, rng = chance * pairs[:, 2:], latent.rng
+        if rng is not None:
+            first = rng.binomial(np.rint(pairs[:, 2:]).astype(int), chance)
         types = stats.totals[:K].copy()
         for cell, molecules in ((a, first), (b, pairs[:, 2:] - first)):
             np.add.at(types, cell, np.column_stack([pairs[:, 0], self.share * pairs[:, 1], molecules]))
