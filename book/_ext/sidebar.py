@@ -1,7 +1,7 @@
 """The side bar is drawn from titles alone, and once for all pages that are not in the table of contents.
 
 Sphinx draws it with every heading and every name of the reference, a thousand of them, and the theme then takes out all
-that are no pages: for each page, and for each of 150 pages of source code, that was most of the work of the whole build.
+that are no pages: for each page, and for each of 150 pages of source code, that was most of the work of a build.
 The result is the same.
 """
 
