@@ -164,3 +164,10 @@ def _draw_labels(shares: FloatArray, rng: np.random.Generator) -> FloatArray:
     for k in range(R.shape[-2] - 1, 0, -1):
         R[..., k, :] -= R[..., k - 1, :]
     return total
+
+
+def drawn(shares: FloatArray, rng: np.random.Generator) -> NDArray[np.intp]:
+    """An index for each row of shares (..., K), which need not sum to one; never one of share zero."""
+    running = shares.cumsum(axis=-1)
+    point = rng.random(shares.shape[:-1]) * running[..., -1]  # below the sum
+    return (running[..., :-1] <= point[..., None]).sum(axis=-1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -14,6 +16,19 @@ from .checks import Numeric, check_table
 from .tables import CheckRows, Survey, as_table, survey
 
 
+@dataclass(frozen=True)
+class FittedWorld:
+    """A fit as the engine sees it, of which standard errors and bootstraps are made: `estimator._fitted_world(X)`."""
+
+    model: Any
+    data: Any
+    params: Any  # measured from the origin of the data
+    prior: Any
+    own: Any  # the same parameters in the user's units
+    called: Mapping[str, str] = field(default_factory=dict)  # what the user calls the fields of `own`
+    absent: Any = None  # (V,) of bool: which numbers lie on a boundary and have no error
+
+
 class EMEstimator(BaseEstimator):  # type: ignore[misc]
     """Base of every estimator that is fitted by EM.
 
@@ -23,6 +38,7 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     _limit = "max_iter"  # what the most iterations are called
+    _sequential = False  # whether rows follow each other in sequences of given lengths
 
     def _accept(self, X: Any, *, reset: bool) -> Numeric:
         """Check a table and that it has the columns the estimator was fitted on."""

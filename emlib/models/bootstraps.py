@@ -20,7 +20,7 @@ from ..engine.progress import progress_bar
 from .checks import Numeric, check_table, check_whole, generator, in_short
 from .mixture_estimator import MixtureEstimator
 from .tables import rows_of, survey
-from .uncertainty import ByParameter, by_parameter, check_fitted_mixture, check_level, in_own_units
+from .uncertainty import ByParameter, by_parameter, check_level
 
 TOL = 1e-6  # nats: a refit that starts at the truth and stops early would make every draw look like it
 RATIO_TOL = 1e-4  # nats: nothing beside a statistic of the size of 1, and ridges take long to climb to the end
@@ -119,8 +119,12 @@ def bootstrap(
     >>> again.draws.rates.shape, again.standard_errors.rates.ravel().round(2).tolist()
     ((20, 2, 1), [0.06, 0.65])
     """
-    mixture = check_fitted_mixture(mixture)
-    model, rows, params, prior = mixture._fitted_world(X)
+    if not isinstance(mixture, MixtureEstimator):
+        raise TypeError(
+            f"mixture is {in_short(mixture)}; a fitted mixture is needed, such as GaussianMixture(2).fit(X)."
+        )
+    world = mixture._fitted_world(X)
+    model, rows, params, prior = world.model, world.data, world.params, world.prior
     if not isinstance(rows, Rows):
         raise ValueError("X is a Dask array; bootstrap simulates whole tables, so it needs one in memory: X.compute().")
     B = check_whole("n_resamples", n_resamples, 2)
@@ -145,7 +149,7 @@ def bootstrap(
     draws = {name: np.stack([arrays[name] for arrays in aligned]) for name in aligned[0]}
     if "means" in draws and rows.origin.any():
         draws["means"] = draws["means"] + rows.origin
-    return Bootstrap(ByParameter(draws), by_parameter(in_own_units(mixture)), n_degenerate, n_unconverged)
+    return Bootstrap(ByParameter(draws), by_parameter(world.own), n_degenerate, n_unconverged)
 
 
 def _options(tol: float) -> dict[str, Any]:

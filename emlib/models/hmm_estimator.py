@@ -16,8 +16,9 @@ from ..engine.blocks import threads
 from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.markov import Held, HiddenMarkov, MarkovParams, MarkovPrior
 from ..engine.sequences import Sequences
-from .base import EMEstimator
+from .base import EMEstimator, FittedWorld
 from .checks import Numeric, check_real, check_shape, check_weights, check_whole, generator
+from .hmm_zeros import without_what_never_happens
 from .kmeans import KMeans
 from .sequence_checks import check_lengths, check_sequence_table, enough_values
 from .starts import Labels, random_rows
@@ -38,6 +39,8 @@ class Monitor:
 
 class HMMEstimator(EMEstimator):
     """What every hidden Markov model does; a subclass names its family and its attributes."""
+
+    _sequential = True
 
     # Letters of `params` and `init_params`: the attribute, and the field of the engine's parameters.
     _letters: dict[str, tuple[str, str]]
@@ -287,8 +290,8 @@ class HMMEstimator(EMEstimator):
             self._known(origin),
         )
 
-    def _fitted_world(self, X: Any, lengths: Any) -> tuple[HiddenMarkov, Sequences, MarkovParams, MarkovPrior | None]:
-        """What `_world` gives, with the prior, and holding what `params` does not name; of a climb at temperature 1."""
+    def _fitted_world(self, X: Any, lengths: Any = None) -> FittedWorld:
+        """Of a climb at temperature 1; what `params` does not name is held."""
         model, data, params = self._world(X, lengths)
         if np.ravel(self.temperature)[-1] != 1:
             raise ValueError(
@@ -297,8 +300,11 @@ class HMMEstimator(EMEstimator):
             )
         self._check_letters()
         names = frozenset(field for letter, (_, field) in self._letters.items() if letter not in self.params)
-        prior = self._own_prior(model, data)
-        return HiddenMarkov(model.family, Held(names, params) if names else None), data, params, prior
+        model, prior = HiddenMarkov(model.family, Held(names, params) if names else None), self._own_prior(model, data)
+        params, absent = without_what_never_happens(model, data, params, prior)
+        own = replace(params, components=self._moved(params.components, data.rows.origin))
+        called = {of_engine: attribute.rstrip("_") for attribute, of_engine in self._letters.values()}
+        return FittedWorld(model, data, params, prior, own, called, absent)
 
     def _known(self, origin: FloatArray | float) -> MarkovParams:
         every = frozenset(field for _, field in self._letters.values())

@@ -20,7 +20,7 @@ from ..engine.blocks import Rows, threads
 from ..engine.chunks import Chunks
 from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
-from .base import EMEstimator
+from .base import EMEstimator, FittedWorld
 from .checks import Numeric, check_flag, check_real, check_weights, check_whole, generator, in_short
 from .kmeans import KMeans
 from .starts import Labels, OneHot, Random, Whole, enough_rows, hierarchical, kmeans_plus_plus, random_rows, reseeded
@@ -293,8 +293,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         """Components at these centres, with the spread of the whole data where they need one."""
         raise NotImplementedError
 
-    def _fitted_world(self, X: Any) -> tuple[Mixture, Rows | Chunks, MixtureParams, MixturePrior | None]:
-        """The engine's view of a fit: model, rows, parameters and prior, measured from one origin."""
+    def _fitted_world(self, X: Any) -> FittedWorld:
         check_is_fitted(self)
         table, seen = self._look(X, reset=False, check_rows=self._check_rows)
         if np.ravel(self.temperature)[-1] != 1:
@@ -305,7 +304,8 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         origin = self._origin(seen)
         rows = lay_out(table, origin, seen)
         model = Mixture(self._family(rows.d), self.weights_ if getattr(self, "fix_weights", False) else None)
-        return model, rows, MixtureParams(self.weights_, self._stored(origin)), self._own_prior(model, rows)
+        params, own = (MixtureParams(self.weights_, self._stored(o)) for o in (origin, np.zeros(rows.d)))
+        return FittedWorld(model, rows, params, self._own_prior(model, rows), own)
 
     def _simulator(self, X: Numeric) -> families.Family[Any]:
         """The family, such that it simulates tables like X."""

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
-from ..engine.blocks import expect_over_blocks, one_blas_thread, threads
+from ..engine.blocks import threads
 from ..engine.information import Information, observed_information
-from ..engine.latent import SOFT, FloatArray
-from ..engine.markov import HiddenMarkov, MarkovParams, MarkovPrior
-from ..engine.mixture import MixtureParams
+from ..engine.latent import FloatArray
 from ..engine.parameters import flatten, rebuild
-from ..engine.sequences import Sequences
+from .base import FittedWorld
 from .checks import in_short
-from .gene_counting import GeneCounting, GeneParams
-from .hmm_estimator import HMMEstimator
-from .mixture_estimator import MixtureEstimator
 
 FAR = 0.1  # standard errors from the maximum beyond which a fit is said to have stopped early
-NEVER = 1e-3  # of an expected event: a probability that explains less is on its way to 0, however near tol let it come
 
 
 @dataclass(frozen=True)
@@ -111,20 +105,6 @@ def by_parameter(params: Any, called: Mapping[str, str] | None = None) -> ByPara
     return ByParameter(arrays)
 
 
-def in_own_units(mixture: MixtureEstimator) -> MixtureParams:
-    """The fitted parameters as the user knows them, measured from no origin."""
-    return MixtureParams(mixture.weights_, mixture._stored(np.zeros(mixture.n_features_in_)))
-
-
-def check_fitted_mixture(mixture: Any, name: str = "mixture", other: str = "") -> MixtureEstimator:
-    """A mixture estimator of this package; `_fitted_world` sees to it that it is fitted."""
-    if not isinstance(mixture, MixtureEstimator):
-        raise TypeError(
-            f"{name} is {in_short(mixture)}; a fitted mixture {other}is needed, such as GaussianMixture(2).fit(X)."
-        )
-    return mixture
-
-
 def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool | None = None) -> StandardErrors:
     """Standard errors of a fitted mixture, hidden Markov model or `GeneCounting`, from the curvature of its likelihood.
 
@@ -181,58 +161,45 @@ def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool 
     >>> known.interval(0.95).rates[:, 1, 0].round(2).tolist()
     [0.99, 5.44]
     """
-    if isinstance(fitted, HMMEstimator):
-        model, data, params, prior = fitted._fitted_world(X, lengths)
-        params, absent = _without_what_never_happens(model, data, params, prior)
-        own = replace(params, components=fitted._moved(params.components, data.rows.origin))
-        called = {of_engine: attribute.rstrip("_") for attribute, of_engine in fitted._letters.values()}
-        return _measured(fitted, model, data, params, prior, own, progress, called, absent)
-    if lengths is not None:
+    if not hasattr(fitted, "_fitted_world"):
+        raise TypeError(
+            f"fitted is {in_short(fitted)}; a fitted mixture or hidden Markov model is needed, such as "
+            "GaussianMixture(2).fit(X)."
+        )
+    if lengths is not None and not fitted._sequential:
         raise ValueError(
             f"lengths are given, but the rows of a {type(fitted).__name__} do not follow each other; leave them out."
         )
-    if isinstance(fitted, GeneCounting):
-        return _measured(fitted, *fitted._fitted_world(X), GeneParams(fitted.frequencies_), progress)
-    mixture = check_fitted_mixture(fitted, "fitted", "or hidden Markov model ")
-    world = mixture._fitted_world(X)
-    return _measured(mixture, *world, in_own_units(mixture), progress)
-
-
-def _measured(
-    fitted: Any,
-    model: Any,
-    data: Any,
-    params: Any,
-    prior: Any,
-    own: Any,
-    progress: bool | None,
-    called: Mapping[str, str] | None = None,
-    absent: Any = None,
-) -> StandardErrors:
-    """Errors at `params`, which are `own` in the user's units; `absent` (V,) of bool says what has none."""
-    information = observed_information(model, data, params, prior=prior, executor=threads(), progress=progress)
-    covariance, errors = information.parameter_covariance, information.standard_errors
+    world: FittedWorld = fitted._fitted_world(X, lengths) if fitted._sequential else fitted._fitted_world(X)
+    information = observed_information(
+        world.model, world.data, world.params, prior=world.prior, executor=threads(), progress=progress
+    )
     _say_if_far(information, fitted)
-    if absent is not None and absent.any():
-        covariance = np.where(absent | absent[:, None], np.nan, covariance)
-        errors = rebuild(errors, np.where(absent, np.nan, flatten(errors)))
-        never = [name for name, gone in zip(_names(own, called), absent, strict=True) if gone]
-        more = f" and {len(never) - 4} more" if len(never) > 4 else ""
-        warnings.warn(
-            f"{', '.join(never[:4])}{more} lie on the boundary of what is possible and have no standard error (NaN); "
-            "those of all other parameters hold given that they stay there.",
-            UserWarning,
-            stacklevel=3,
-        )
+    names = _names(world.own, world.called)
+    covariance, errors = information.parameter_covariance, information.standard_errors
+    if world.absent is not None and world.absent.any():
+        covariance = np.where(world.absent | world.absent[:, None], np.nan, covariance)
+        errors = rebuild(errors, np.where(world.absent, np.nan, flatten(errors)))
+        _say_what_has_none([name for name, gone in zip(names, world.absent, strict=True) if gone])
     return StandardErrors(
-        by_parameter(errors, called).arrays,
-        by_parameter(own, called),
+        by_parameter(errors, world.called).arrays,
+        by_parameter(world.own, world.called),
         covariance,
-        _names(own, called),
+        names,
         information,
-        model.coordinates(own),
+        world.model.coordinates(world.own),
         errors,
-        called or {},
+        world.called,
+    )
+
+
+def _say_what_has_none(names: list[str]) -> None:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    warnings.warn(
+        f"{', '.join(names[:4])}{more} lie on the boundary of what is possible and have no standard error (NaN); "
+        "those of all other parameters hold given that they stay there.",
+        UserWarning,
+        stacklevel=3,
     )
 
 
@@ -245,49 +212,8 @@ def _say_if_far(information: Information, fitted: Any) -> None:
         f"a smaller tol than {fitted.tol:g}, and to the same X"
         + (f" ({name}={getattr(fitted, name):g} moves a fit too)." if name else "."),
         UserWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
-
-
-def _without_what_never_happens(
-    model: HiddenMarkov, data: Sequences, params: MarkovParams, prior: MarkovPrior | None
-) -> tuple[MarkovParams, Any]:
-    """Parameters in which what one more step of EM expects not to happen is zero; and which numbers (V,) are decided.
-
-    A climb to the boundary halves such probabilities again and again and ends when that gains nothing; a first
-    state or a transition that is expected less than `NEVER` times is taken to be on its way.
-    """
-    [(stats, _)] = expect_over_blocks(model, data, [params], SOFT, threads())
-    held = frozenset() if model.held is None else model.held.names
-    with one_blas_thread:
-        after = model.m_step(stats, prior)
-    times = {"start": stats.first.sum(), "transitions": stats.moves.sum(axis=1), "probs": stats.counts}
-    decided: dict[str, Any] = {}
-
-    def emptied(name: str, now: FloatArray, later: FloatArray) -> FloatArray:
-        total = np.asarray(times[name], dtype=float)[..., None]
-        gone = (now == 0.0) | ((total * later < NEVER) & (total > 0.5))
-        left = now if name in held else np.where(gone, 0.0, now) / np.where(gone, 0.0, now).sum(axis=-1, keepdims=True)
-        alone = (left > 0).sum(axis=-1, keepdims=True) == 1
-        decided[name] = ((left == 0.0) | alone) & (name not in held) & (left.shape[-1] > 1)
-        return left
-
-    parts: Any = params.components
-    components = (
-        replace(parts, probs=emptied("probs", parts.probs, after.components.probs))
-        if hasattr(parts, "probs")
-        else parts
-    )
-    left = MarkovParams(
-        emptied("start", params.start, after.start),
-        emptied("transitions", params.transitions, after.transitions),
-        components,
-    )
-    nothing = rebuild(left, np.zeros(len(flatten(left))))
-    inside: Any = nothing.components
-    if "probs" in decided:
-        inside = replace(inside, probs=decided["probs"])
-    return left, flatten(MarkovParams(decided["start"], decided["transitions"], inside)) > 0.0
 
 
 def _names(params: Any, called: Mapping[str, str] | None = None) -> tuple[str, ...]:

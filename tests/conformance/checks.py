@@ -16,7 +16,7 @@ from emlib.engine.blocks import Rows, expect_over_blocks
 from emlib.engine.latent import HARD, SOFT, sampled, tempered
 from emlib.engine.parameters import flatten, rebuild
 
-from .registry import Case
+from .cases import Case
 
 
 def statistics(stats) -> np.ndarray:

@@ -18,7 +18,7 @@ from emlib.engine.latent import HARD, SOFT
 from emlib.engine.mixture import Mixture, MixtureParams
 
 from . import checks
-from .registry import CASES
+from .cases import CASES
 
 BY_NAME = {case.name: case for case in CASES}
 

@@ -21,7 +21,7 @@ from emlib.engine.kernel import Statistics, log_joints
 from emlib.engine.latent import sampled
 from emlib.engine.mixture import Mixture, MixtureParams, MixturePrior, log_weights_of
 
-from ..conformance.registry import CASES
+from ..conformance.cases import CASES
 
 BY_NAME = {case.name: case for case in CASES}
 FAMILY = {case.name: getattr(case.model, "family", None) for case in CASES}

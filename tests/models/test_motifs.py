@@ -42,7 +42,7 @@ from emlib.models.motifs.sequences import decode, encode
 from emlib.models.motifs.significance import EXACT, log_column_p, log_product_p
 
 from ..conformance import checks
-from ..conformance.registry import CASES
+from ..conformance.cases import CASES
 
 QUARTER = np.full(4, 0.25)
 PWM = np.array([[0.7, 0.1, 0.1, 0.1], [0.05, 0.15, 0.7, 0.1], [0.1, 0.2, 0.1, 0.6]])

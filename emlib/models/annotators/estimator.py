@@ -15,7 +15,8 @@ from ...engine.information import observed_information
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
 from ..checks import check_real, check_whole, generator
-from .model import AnnotatorParams, AnnotatorPrior, Annotators, AnnotatorStats
+from .model import Annotators
+from .parameters import AnnotatorParams, AnnotatorPrior, AnnotatorStats
 
 
 class DawidSkene(EMEstimator):

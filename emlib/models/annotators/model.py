@@ -18,41 +18,10 @@ from ...engine.blocks import Rows
 from ...engine.coordinates import Named, Simplex
 from ...engine.em import Degenerate
 from ...engine.families.base import dirichlet
-from ...engine.latent import SOFT, FloatArray, Latent, assign
+from ...engine.latent import SOFT, FloatArray, Latent, assign, drawn
+from .parameters import AnnotatorParams, AnnotatorPrior, AnnotatorStats
 
 IMPOSSIBLE = -1e300  # the logarithm of zero, such that none of it is none
-
-
-@dataclass(frozen=True)
-class AnnotatorParams:
-    """Class shares (G, K), one row for each group of items, and error rates (J, K, K): annotator, truth, label."""
-
-    prevalence: FloatArray
-    confusion: FloatArray
-
-    @property
-    def weights(self) -> FloatArray:
-        """Class shares (K,) of the first group."""
-        return np.asarray(self.prevalence[0])
-
-
-@dataclass(frozen=True)
-class AnnotatorStats:
-    """Expected items of each group and class (G, K), and ratings of each annotator, class and label (J, K, K)."""
-
-    counts: FloatArray
-    ratings: FloatArray
-
-    def __add__(self, other: AnnotatorStats) -> AnnotatorStats:
-        return AnnotatorStats(self.counts + other.counts, self.ratings + other.ratings)
-
-
-@dataclass(frozen=True)
-class AnnotatorPrior:
-    """Dirichlet priors (1 is flat) on class shares and every row of error rates: numbers, or arrays of their shapes."""
-
-    prevalence: float | FloatArray = 1.0
-    confusion: float | FloatArray = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,13 +56,9 @@ class Annotators:
     def posterior(self, X: FloatArray, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[FloatArray, FloatArray]:
         """Class probabilities (n, K) of every row, and its log-likelihood (n,)."""
         K = params.confusion.shape[1]
-        logs = [
-            np.where(p > 0, np.log(np.where(p > 0, p, 1.0)), IMPOSSIBLE) for p in (params.prevalence, params.confusion)
-        ]
-        if not all((p >= 0).all() and np.isfinite(p).all() for p in (params.prevalence, params.confusion)):
-            raise Degenerate("a probability is negative or not finite.")
+        prevalence, confusion = _logs(params.prevalence), _logs(params.confusion)
         with np.errstate(over="ignore"):
-            joint = X[:, 2:] @ logs[1].swapaxes(1, 2).reshape(-1, K) + logs[0][X[:, 1].astype(int)]
+            joint = X[:, 2:] @ confusion.swapaxes(1, 2).reshape(-1, K) + prevalence[X[:, 1].astype(int)]
         joint = np.ascontiguousarray(np.maximum(joint, IMPOSSIBLE)[:, :, None])
         values = assign(joint, latent)
         return joint[:, :, 0], values
@@ -120,8 +85,8 @@ class Annotators:
         """`n` items, of each group in turn, rated once by every annotator."""
         J, K, _ = params.confusion.shape
         group = np.arange(n) % len(params.prevalence)
-        truth = _pick(params.prevalence[group], rng)
-        said = _pick(params.confusion[:, truth].swapaxes(0, 1), rng)  # (n, J)
+        truth = drawn(params.prevalence[group], rng)
+        said = drawn(params.confusion[:, truth].swapaxes(0, 1), rng)  # (n, J)
         return np.column_stack([np.ones(n), group, np.eye(K)[said].reshape(n, J * K)])
 
     def slopes(
@@ -143,10 +108,14 @@ class Annotators:
         X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
         for x, r in zip(X, self.posterior(X, params)[0], strict=True):
             units = np.eye(len(r))[:, None]
-            kinds = [
-                (float(p), self.slopes(_counted(x[None], k, params), params)) for p, k in zip(r, units, strict=True)
-            ]
-            yield from [kinds] * int(x[0])
+            slopes = [self.slopes(_counted(x[None], unit, params), params) for unit in units]
+            yield from [list(zip(r.tolist(), slopes, strict=True))] * int(x[0])
+
+
+def _logs(p: FloatArray) -> FloatArray:
+    if not ((p >= 0).all() and np.isfinite(p).all()):
+        raise Degenerate("a probability is negative or not finite.")
+    return np.where(p > 0, np.log(np.where(p > 0, p, 1.0)), IMPOSSIBLE)
 
 
 def _counted(X: FloatArray, r: FloatArray, params: AnnotatorParams) -> AnnotatorStats:
@@ -161,8 +130,3 @@ def _shares(counts: FloatArray) -> FloatArray:
     counts = np.where(counts > 1e-200, counts, 0.0)
     total = counts.sum(axis=-1, keepdims=True)
     return np.where(total > 0, counts / np.where(total > 0, total, 1.0), 1.0 / counts.shape[-1])
-
-
-def _pick(p: FloatArray, rng: np.random.Generator) -> Any:
-    """One index along the last axis for every row of probabilities."""
-    return (rng.random(p.shape[:-1])[..., None] * p.sum(axis=-1, keepdims=True) >= p.cumsum(axis=-1)).sum(axis=-1)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...engine import em
 from ...engine.families import DirichletPrior
 from ...engine.latent import FloatArray
-from ..base import EMEstimator
+from ..base import EMEstimator, FittedWorld
 from ..checks import check_real, check_whole, generator, in_short
 from .model import GeneModel, GeneParams, GenotypeLikelihoods, People, PhenotypeCounts
 from .reading import read_counts, read_log_likelihoods
@@ -355,8 +355,7 @@ class GeneCounting(EMEstimator):
         statistic = np.maximum(2.0 * (found.values - mated.e_step(people, start)[0].values), 0.0)
         return HardyWeinbergTest(statistic, 1, chi2.sf(statistic, 1), len(people) * proportions, found.genotypes)
 
-    def _fitted_world(self, X: Any) -> tuple[GeneModel, Any, GeneParams, DirichletPrior | None]:
-        """For `standard_errors`: model, data, parameters and prior."""
+    def _fitted_world(self, X: Any) -> FittedWorld:
         check_is_fitted(self)
         model, data, _ = self._world(TWO if self.phenotypes is None else read_scheme(self.phenotypes), X)
         if self.frequencies_.ndim == 2 and len(self.frequencies_) > 1:
@@ -364,7 +363,8 @@ class GeneCounting(EMEstimator):
                 f"there are {len(self.frequencies_)} sites; errors of all of them are in standard_errors_, and "
                 "`standard_errors` takes one site at a time."
             )
-        return model, data, GeneParams(self.frequencies_), self._own_prior(len(self.alleles_))
+        params = GeneParams(self.frequencies_)
+        return FittedWorld(model, data, params, self._own_prior(len(self.alleles_)), params)
 
 
 def _at_same_sites(genes: GeneCounting, X: Any) -> FloatArray:

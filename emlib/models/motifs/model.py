@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from ...engine.em import Degenerate
-from ...engine.latent import SOFT, FloatArray, Latent, assign
+from ...engine.latent import SOFT, FloatArray, Latent, assign, drawn
 from .placements import expect_placements
 from .sequences import Background, Block, as_blocks
 from .windows import Windows, windows_of
@@ -346,7 +346,7 @@ class MotifModel:
         for i in range(w):
             forward = strand == 1
             columns = np.where(forward[:, None], params.pwm[i], params.pwm[w - 1 - i, ::-1])
-            codes[row, start + i] = (columns.cumsum(axis=1) < rng.random((len(row), 1))).sum(axis=1).clip(0, 3)
+            codes[row, start + i] = drawn(columns, rng)
         return codes, list(zip(row.tolist(), start.tolist(), strand.tolist(), strict=True))
 
     def _places(
@@ -369,8 +369,7 @@ def _markov(background: Background, n: int, L: int, rng: np.random.Generator) ->
     for j in range(L):
         k = min(j, background.order)
         context = tuple(codes[:, j - k : j].T)
-        p = np.broadcast_to(background.tables[k][context], (n, 4))
-        codes[:, j] = (p.cumsum(axis=1) < rng.random((n, 1)) * p.sum(axis=1, keepdims=True)).sum(axis=1)
+        codes[:, j] = drawn(np.broadcast_to(background.tables[k][context], (n, 4)), rng)
     return codes
 
 

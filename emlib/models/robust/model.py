@@ -91,9 +91,8 @@ class TRegression:
             w = np.maximum(latent.rng.gamma(a / t, t / b), 1e-300)
             log_w = np.log(w)
         noise = 4 * EPS * float((0.5 * nu * abs(np.log(0.5 * nu)) + gammaln(0.5 * nu) + np.abs(value - constant)).sum())
-        return RegressionStats((X.T * w) @ X, params.coef, float(len(X)), float((log_w - w).sum()), noise), float(
-            value.sum()
-        )
+        stats = RegressionStats((X.T * w) @ X, params.coef, float(len(X)), float((log_w - w).sum()), noise)
+        return stats, float(value.sum())
 
     def m_step(self, stats: RegressionStats, prior: RegressionPrior | None = None) -> RegressionParams:
         """Weighted least squares (eq. 13.10), and the degrees of freedom that fit the precisions (eq. 13.11)."""
