@@ -1,4 +1,4 @@
-"""Counts of single cells: exposures, structural zeros, doublets. A label is one type, or a pair of types."""
+"""Counts of cells: exposures, structural zeros, doublets; a label is a type, or a pair of types."""
 
 from __future__ import annotations
 
