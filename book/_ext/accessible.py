@@ -1,5 +1,7 @@
 """Mends the HTML of other extensions where a screen reader would stumble."""
 
+import re
+
 MENDS = {
     # Docutils calls references a list, but the children are no list items.
     '<div role="list" class="citation-list">': '<div class="citation-list">',
@@ -25,6 +27,15 @@ def name_arrows(app, pagename, templatename, context, doctree):
         context["generate_toctree_html"] = drawn
 
 
+# The search button is called "Search", but reads "Search Ctrl + K": then its text is the better name.
+SEARCH_BUTTON = re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"')
+
+
+def name_search_button(app, page):
+    """Leave the button with its text."""
+    page.html = SEARCH_BUTTON.sub(r"\1", page.html)
+
+
 def mend(app, pagename, templatename, context, doctree):
     """Mend the body of a page."""
     for wrong, right in MENDS.items():
@@ -34,6 +45,8 @@ def mend(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Register with Sphinx."""
+    app.setup_extension("output")
     app.connect("html-page-context", mend)
     app.connect("html-page-context", name_arrows, priority=900)  # after the theme's own
+    app.connect("page-output", name_search_button)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -67,7 +67,7 @@ var emWidgets = (function () {
   return { load: load, state: state };
 })();
 
-/* 2. Two buttons of the theme say other words than their names do; and widgets draw sliders and buttons without names. Both
+/* 2. A button of the theme says other words than its name does; and widgets draw sliders and buttons without names. Both
  *    appear late or change by themselves, so we watch the page; an attribute is only set where it differs, or the
  *    watching would never end. */
 function setAttribute(element, name, value) {
@@ -75,9 +75,6 @@ function setAttribute(element, name, value) {
 }
 
 function giveNames() {
-  document.querySelectorAll(".search-button-field[aria-label]").forEach(function (button) {
-    button.removeAttribute("aria-label"); /* its text is its name */
-  });
   document.querySelectorAll("svg.theme-switch").forEach(function (icon) {
     icon.querySelectorAll("title").forEach(function (title) { title.remove(); });
     setAttribute(icon, "aria-hidden", "true"); /* the button has a name */
