@@ -156,7 +156,8 @@ def test_every_public_name_has_an_example_that_runs():
 
 
 def test_index_holds_the_words_of_the_glossary_and_every_page_leads_there():
-    words = [term.get_text().strip("#") for term in soup("book/appendix/glossary.html").select("dl.glossary dt")]
+    terms = soup("book/appendix/glossary.html").select("dl.glossary dt")
+    words = [term.get_text().strip("#").replace("’", "'") for term in terms]  # the index keeps them as typed
     index = {link.get_text() for link in soup("genindex.html").select("td a, dd a, li a")}
     assert len(words) > 50
     assert set(words) <= index
