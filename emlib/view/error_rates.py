@@ -26,7 +26,7 @@ def draw_calibration(
 
     Returns
     -------
-    matplotlib.container.ErrorbarContainer
+    ErrorbarContainer
         The decoys.
 
     Examples

@@ -7,7 +7,7 @@ component is held where they are (eq. 13.2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,8 @@ class ScoreModel:
     [0.5, 0.5]
     """
 
-    incorrect: Shape = GaussianShape()
-    correct: Shape = GaussianShape()
+    incorrect: Shape = field(default_factory=GaussianShape)
+    correct: Shape = field(default_factory=GaussianShape)
     competition: bool = False
     floor: float = 0.0
 
