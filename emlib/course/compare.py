@@ -31,7 +31,7 @@ class Difference:
         With numbers of the case at hand; not shown where the case is hidden.
     share : float
         Of the points that the answer earns all the same: 0, but where answers are good and better
-        (`emlib.course.open_ended`).
+        (`emlib.course.open_ended`), above 1 where better than enough.
     """
 
     sentence: str

@@ -191,11 +191,13 @@ def _judge(number: int, check: Check, names: list[str], trials: Mapping[str, _Tr
     difference = found[worst]
     if difference is None:
         return Result(check.title, check.points, check.points)
-    if shares[worst] == 1:  # good enough; the numbers are worth telling
+    # Chance does not treat all cases alike: luck in one makes up for bad luck in another.
+    earned = sum(shares.values()) / len(shares) if check.by_share else 0.0
+    if earned >= 1:  # good enough; the numbers are worth telling
         return Result(check.title, check.points, check.points, numbers=difference.numbers)
     # Rounded down: all points are for those who have earned them all.
-    earned = int(check.points * sum(shares.values()) / len(shares) + 1e-9) if check.by_share else 0
-    return Result(check.title, check.points, earned, worst, difference.sentence, difference.numbers)
+    points = int(check.points * earned + 1e-9)
+    return Result(check.title, check.points, points, worst, difference.sentence, difference.numbers)
 
 
 def _unwritten(function: Function, outcome: Outcome) -> Report:

@@ -49,6 +49,7 @@ Parts = Mapping[str, np.ndarray]
 # references with other random numbers come closer to each other than this.
 ENOUGH = 0.8
 NEARLY = -0.15
+MOST_SHARE = 1.25  # of the points of a case, to make up for another; the reference itself earns 1.125
 MOST_KNOWN = 32  # cases whose levels are kept
 
 
@@ -257,8 +258,13 @@ def appraise(check: Measured, value: float, low: float, high: float) -> Differen
     0.625
     >>> appraise(check, 0.5, 0.4, 0.9).numbers
     'yours: 50% found; baseline: 40%, reference: 90%'
-    >>> appraise(check, 0.2, 0.4, 0.9).share, appraise(check, 0.85, 0.4, 0.9).share
+    >>> appraise(check, 0.2, 0.4, 0.9).share, appraise(check, 0.8, 0.4, 0.9).share
     (0.0, 1.0)
+
+    Better than enough makes up for another case with less, up to `MOST_SHARE`.
+
+    >>> appraise(check, 2.0, 0.4, 0.9).share
+    1.25
     """
     if not np.isfinite(value):
         return Difference("it cannot be measured: it gives numbers that are not finite")
@@ -267,12 +273,13 @@ def appraise(check: Measured, value: float, low: float, high: float) -> Differen
     way = 1 - sign * (high - value) / better
     bare = check.says[check.says.index("{") : check.says.index("}") + 1]
     numbers = f"yours: {check.says.format(value)}; baseline: {bare.format(low)}, reference: {bare.format(high)}"
-    if way >= ENOUGH:
-        return Difference("", numbers, 1.0)
+    share = min(0.5 + 0.5 * max(way, 0.0) / ENOUGH, MOST_SHARE)
+    if share >= 1:
+        return Difference("", numbers, share)
     if way < NEARLY:
         return Difference("worse than the baseline, whose level would earn half the points", numbers)
     said = "between the baseline, which earns half the points, and the reference, which earns all"
-    return Difference(said, numbers, 0.5 + 0.5 * max(way, 0.0) / ENOUGH)
+    return Difference(said, numbers, share)
 
 
 def arrays(answer: Any, returns: Mapping[str, str], known: Mapping[str, int]) -> dict[str, np.ndarray] | Difference:

@@ -12,7 +12,7 @@ from emlib.course.calls import in_this_process
 from emlib.course.compare import Difference
 from emlib.course.contract import Posed
 from emlib.course.evaluate import evaluate
-from emlib.course.open_ended import ENOUGH, RUBRIC, Measured, Project, appraise, arrays
+from emlib.course.open_ended import ENOUGH, MOST_SHARE, RUBRIC, Measured, Project, appraise, arrays
 from emlib.course.projects import blood_cells, motif_in_peaks, phase_a_region
 from emlib.course.report import as_text
 from emlib.course.sheets import notebook, solutions, sources
@@ -48,6 +48,8 @@ def test_is_whole(topic):
         assert all(isinstance(one, Measured) and one.points % 2 == 0 and one.least > 0 for one in problem.checks)
         used = {name for one in problem.checks for name in one.cases or problem.inputs(0)}
         assert used == set(problem.inputs(0))
+        # Luck in all other cases does not make up for a case without an answer.
+        assert all((n - 1) * MOST_SHARE < n for n in [len(one.cases or used) for one in problem.checks])
 
 
 @EACH_PROJECT
@@ -100,15 +102,15 @@ def test_untouched_starter_scores_nothing_and_is_greeted(problem):
 def test_points_grow_from_the_baseline_to_the_reference():
     gain = Measured("hits", 10, (), True, says="{:.2f} found", least=0.2)
     loss = Measured("errors", 10, (), True, says="{:.2f} wrong", loss=True, least=0.2)
-    shares = [appraise(gain, value, 0.4, 0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.4 + 0.5 * ENOUGH, 1.0)]
+    shares = [appraise(gain, value, 0.4, 0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.4 + 0.5 * ENOUGH, 0.9)]
     assert shares[:2] == [0, 0.5]
     assert 0.5 < shares[2] < shares[3] < 1
-    assert shares[4:] == [1, 1]
-    mirrored = [appraise(loss, -value, -0.4, -0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.85, 1.0)]
-    np.testing.assert_allclose(mirrored[:4], shares[:4])
+    np.testing.assert_allclose(shares[4:], [1, 1.125])
+    mirrored = [appraise(loss, -value, -0.4, -0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.4 + 0.5 * ENOUGH, 0.9)]
+    np.testing.assert_allclose(mirrored, shares)
     # Where both levels are close, the baseline counts as further away, and earns more than half.
     assert appraise(gain, 0.85, 0.85, 0.9).share > 0.5
-    assert appraise(gain, 0.9, 0.9, 0.85).share == 1.0
+    assert appraise(gain, 0.9, 0.9, 0.85).share > 1
     assert appraise(gain, float("nan"), 0.4, 0.9).share == 0
 
 
@@ -156,8 +158,8 @@ def test_over_many_draws(problem):
         report = verdict(problem, again, seed)
         assert not report.slips
         earned.append(report.earned / report.points)
-    assert np.mean(earned) > 0.9
-    assert np.min(earned) >= 0.7
+    assert np.mean(earned) >= 0.95
+    assert np.min(earned) >= 0.8
 
 
 def test_the_order_of_quality_is_the_order_of_points():
@@ -175,7 +177,7 @@ def test_the_order_of_quality_is_the_order_of_points():
         found = overlaps((right[0], starts, np.where(starts < 0, 0, right[2])))[0]
         shares.append(found.share)
     assert shares == sorted(shares, reverse=True)
-    assert shares[0] == 1 > shares[-2] >= 0.5 > shares[-1]
+    assert shares[0] > 1 > shares[-2] >= 0.5 > shares[-1]
     assert (truth >= 0).mean() < 1
 
 
