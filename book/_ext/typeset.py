@@ -30,6 +30,11 @@ TYPESET = """(function (tex, options) {
 # Between dollars, as in the texts of widgets.
 DOLLARS = re.compile(r"(?<![\\$])(\$\$?)(?=\S)([^$]*?[^$\s\\])\1(?!\d)")
 
+WORDS = re.compile(r"\\[a-zA-Z]+|\\.|[^\\{}]+|[{}]", re.DOTALL)
+BEFORE, AFTER = re.compile(r"[(\[“‘]*$"), re.compile(r"[,.;:!?)\]”’-]*")
+MOST_TOGETHER = 24  # characters of TeX: a third of a phone's line
+OPENING, CLOSING = {"{", r"\begin", r"\left"}, {"}", r"\end", r"\right"}
+
 logger = logging.getLogger(__name__)
 
 
@@ -75,6 +80,18 @@ def has_lines(tex: str) -> bool:
     return False
 
 
+def side_by_side(tex: str) -> list[str]:
+    r"""The equations between which a display has a \qquad: where a phone should start a new line first."""
+    found, depth = [""], 0
+    for word in WORDS.findall(tex):
+        depth += (word in OPENING) - (word in CLOSING)
+        if word == r"\qquad" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += word
+    return [one for one in found if one.strip()] or [tex]
+
+
 def paragraphs(tex: str) -> list[str]:
     """Those that hold something; at least one."""
     return [part for part in tex.split("\n\n") if part.strip()] or [""]
@@ -115,8 +132,31 @@ def visit_display(self, node):
         self.add_permalink_ref(node, _("Link to this equation"))
         self.body.append("</span>")
     tex = node.astext() if node["nowrap"] else one_display(node.astext())
-    self.body.append(typeset_node(self, node, tex, display=True) + "</div>\n")
+    made = [typeset_node(self, node, one, display=True) for one in side_by_side(tex)]
+    self.body.append(made[0] if len(made) == 1 else f'<span class="em-side-by-side">{"".join(made)}</span>')
+    self.body.append("</div>\n")
     raise nodes.SkipNode
+
+
+def keep_together(app, doctree, docname):
+    """Tie short equations to the punctuation at their sides: a line must not begin with the comma."""
+    for equation in list(doctree.findall(nodes.math)):
+        if len(equation.astext()) > MOST_TOGETHER:  # may have to be broken itself
+            continue
+        parent, here = equation.parent, equation.parent.index(equation)
+        before, after = parent[here - 1] if here else None, parent[here + 1] if here + 1 < len(parent) else None
+        opening = BEFORE.search(before)[0] if isinstance(before, nodes.Text) else ""
+        closing = AFTER.match(after)[0] if isinstance(after, nodes.Text) else ""
+        if not opening + closing:
+            continue
+        tied = nodes.inline(
+            "", "", nodes.Text(opening), equation.deepcopy(), nodes.Text(closing), classes=["em-together"]
+        )
+        parent[here] = tied
+        if closing:
+            parent[here + 1] = nodes.Text(after[len(closing) :])
+        if opening:
+            parent[here - 1] = nodes.Text(before[: -len(opening)])
 
 
 def add_style(app, page):
@@ -130,5 +170,6 @@ def setup(app):
     app.setup_extension("output")
     app.add_config_value("katex_macros", {}, "html")
     app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
+    app.connect("doctree-resolved", keep_together)
     app.connect("page-output", add_style)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

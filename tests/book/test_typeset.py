@@ -4,6 +4,8 @@ import sys
 
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 
 from .conftest import ROOT
 
@@ -46,6 +48,21 @@ def test_lines_become_one_display(tex, display):
     typeset.typeset(display, True)
 
 
+@pytest.mark.parametrize(
+    ("tex", "equations"),
+    [
+        (r"a = b \qquad c = d", ["a = b ", " c = d"]),
+        (r"a \qquad \qquad b", ["a ", " b"]),
+        (r"\{a\} \qquad b", [r"\{a\} ", " b"]),
+        (r"a \qquad", ["a "]),
+        *((tex, [tex]) for tex in ("a", r"\underbrace{a \qquad b}_c", r"\left( a \qquad b \right)")),
+        *((tex, [tex]) for tex in (r"\begin{cases} a \qquad b \end{cases}", r"a \qquadrat", r"\qquad")),
+    ],
+)
+def test_equations_side_by_side(tex, equations):
+    assert typeset.side_by_side(tex) == equations
+
+
 def test_only_what_stands_between_dollars_is_typeset():
     text = typeset.typeset_dollars(r"<p>If $x &lt; 1$, it costs 5$ or \$6, and $$y$$.</p>")
     page = BeautifulSoup(text, "html.parser")
@@ -66,3 +83,20 @@ def test_texts_of_widgets_are_typeset_and_nothing_else_is():
     assert 'class="katex"' in values[0]
     assert values[1:] == ["$5$", 3]
     assert not widgets.typeset_texts({"state": {"1": model("HTMLMathModel", "no equation")}}, "page", ())
+
+
+def test_short_equations_keep_their_punctuation():
+    def told(*parts):
+        line = nodes.paragraph(
+            "", "", *(nodes.math(one[1:], one[1:]) if one[0] == "$" else nodes.Text(one) for one in parts)
+        )
+        document = new_document("page")
+        document += line
+        typeset.keep_together(None, document, "page")
+        assert line.astext() == "".join(parts).replace("$", "")
+        return [tied.astext() for tied in line.findall(nodes.inline)]
+
+    assert told("so (", "$x", "), and ", "$y", " too") == ["(x),"]
+    assert told("$x", ", ", "$y", ".") == ["x,", "y."]
+    assert told("$a", "$b", ")") == ["b)"]
+    assert told("for ", "$" + "x + " * 10, ", it") == []
