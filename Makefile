@@ -103,7 +103,7 @@ test-all: .venv/.stamp ## what `make test` leaves out: slow tests, benchmarks, w
 
 # Status 5 is pytest's "nothing to run".
 test-slow: site ## tests marked slow
-	$(RUN) pytest tests --ignore=tests/benchmarks -m slow -n $(JOBS) || [ $$? -eq 5 ]
+	$(RUN) pytest tests --ignore=tests/benchmarks -m slow -n $(JOBS) --dist loadgroup || [ $$? -eq 5 ]
 
 benchmarks-smoke: site ## benchmarks on small inputs: do they still run?
 	EMLIB_BENCHMARKS=smoke $(RUN) $(BENCHMARKS) || [ $$? -eq 5 ]
@@ -134,7 +134,12 @@ test-oldest: .venv-oldest/.stamp ## unit tests of the library on the oldest depe
 test-newest: .venv-newest/.stamp ## unit tests on the newest dependencies there are
 	.venv-newest/$(notdir $(BIN))/python -m $(UNIT)
 
-# .ci/pyodide_versions.py writes the constraints, which move too fast to be kept.
+# Written when it is wanted: these versions move too fast to be kept.
+tests/constraints-pyodide.txt: requirements.txt
+	@$(MAKE) --no-print-directory .venv/.stamp
+	$(BIN)/python .ci/pyodide_versions.py > $@.tmp
+	mv $@.tmp $@
+
 test-pyodide: .venv-pyodide/.stamp ## unit tests on the versions that readers' browsers get
 	.venv-pyodide/$(notdir $(BIN))/python -m $(UNIT)
 

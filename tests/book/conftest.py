@@ -23,8 +23,8 @@ SITE = ROOT / "_build" / "html"
 PHONE_WIDTH = 390  # pixels; the width of a common phone
 NO_BROWSER = pytest.StashKey[str]()
 
-#: Files whose tests share parsed pages: with several worker processes (-n), each file stays in one.
-OF_ONE_WORKER = ("test_site", "test_text", "test_equations", "test_furniture", "test_metadata")
+#: Files whose tests share parsed pages or a release: with several worker processes (-n), each file stays in one.
+OF_ONE_WORKER = ("test_site", "test_text", "test_equations", "test_furniture", "test_metadata", "test_release")
 
 
 def pytest_collection_modifyitems(items) -> None:
