@@ -129,9 +129,9 @@ class ProteinInference(EMEstimator):
         self.shares_: FloatArray = best.params.shares
         self.responsibilities_ = _split(each, self.shares_)
         self.counts_: FloatArray = np.asarray(p @ self.responsibilities_)
-        split, alone = self.responsibilities_, np.diff(self.responsibilities_.indptr) == 1
-        self.probabilities_: FloatArray = _at_least_one(split, p, len(groups))
-        self.own_probabilities_: FloatArray = _at_least_one(split, p * alone, len(groups))
+        split, alone = self.responsibilities_, each.sizes == 1
+        self.probabilities_: FloatArray = _at_least_one(split, np.repeat(p, each.sizes), len(groups))
+        self.own_probabilities_: FloatArray = _at_least_one(split, np.repeat(p * alone, each.sizes), len(groups))
         self._warn(best)
         return self
 
@@ -147,9 +147,9 @@ def _split(each: EquivalenceClasses, shares: FloatArray) -> csr_array:
 
 
 def _at_least_one(split: csr_array, p: FloatArray, G: int) -> FloatArray:
-    """The probability (G,) that a peptide is both correct and the group's own (eq. 13.12)."""
+    """The probability (G,) that a peptide is both correct and the group's own (eq. 13.12); `p` for each candidate."""
     with np.errstate(divide="ignore"):
-        absent = np.log1p(-np.minimum(split.data * np.repeat(p, np.diff(split.indptr)), 1.0))
+        absent = np.log1p(-np.minimum(split.data * p, 1.0))
     return np.abs(np.expm1(np.bincount(split.indices, absent, minlength=G)))
 
 

@@ -139,7 +139,7 @@ class EquivalenceClasses:
     @property
     def sizes(self) -> Ints:
         """How many transcripts each class has (C,)."""
-        return np.diff(self.starts)
+        return np.diff(self.starts).astype(np.intp)  # np.repeat takes no wider ones where addresses have 32 bits
 
     @property
     def n_fragments(self) -> float:
