@@ -159,11 +159,11 @@ class Release:
         self.zip("data", [*data_files(self.root, self.tracked("emlib/data")), *licences, *readme])
 
     def notebooks(self) -> Iterable[tuple[str, Path]]:
-        """The copies in plain Markdown that the build of the site writes beside it; else the book's own, in MyST."""
+        """The copies in plain Markdown that the build of the site writes beside it."""
         copies = self.site.parent / "notebooks"
-        if copies.is_dir():
-            return notebook_files(copies, sorted(path.relative_to(copies).as_posix() for path in copies.rglob("*")))
-        return notebook_files(self.root, self.tracked("book"))
+        if not copies.is_dir():
+            raise SystemExit(f"There is no {copies}, which comes with the site: run `make book SERVE=0` first.")
+        return notebook_files(copies, sorted(path.relative_to(copies).as_posix() for path in copies.rglob("*")))
 
     @property
     def facts(self) -> dict[str, str]:
