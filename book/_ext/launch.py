@@ -170,6 +170,7 @@ def book_of(app):
         figures=figures,
         citations=works,
         titles={page: title.astext() for page, title in env.titles.items()},
+        modules={name: module.docname for name, module in env.get_domain("py").modules.items()},
         notebooks=frozenset(page for page in env.found_docs if is_notebook(env, page)),
         macros=macros(app.config),
         site=app.config.html_baseurl or (where.site if where else ""),

@@ -50,6 +50,7 @@ class Book:
     figures: dict[str, str] = field(default_factory=dict)  # label -> "Fig. 2.1"
     citations: dict[str, tuple[str, str]] = field(default_factory=dict)  # key -> (authors, year)
     titles: dict[str, str] = field(default_factory=dict)  # page -> title
+    modules: dict[str, str] = field(default_factory=dict)  # module -> page of the reference
     notebooks: frozenset[str] = frozenset()  # pages that are notebooks
     macros: dict[str, str] = field(default_factory=dict)  # TeX: name -> what it stands for
     site: str = ""  # where the site is, ending in a slash; empty: not known
@@ -139,9 +140,11 @@ class Page:
         def to(name: str, address: str) -> str:
             return f"[`{name}`]({address})" if address.startswith("https:") else f"`{name}`"
 
-        api = f"{self.book.site}book/appendix/api.html#module-"
+        def described(module: str) -> str:
+            return f"{self.book.site}{self.book.modules[module]}.html#module-{module}"
+
         items = [f"- Read the code: {to(path, self.book.files + path)}" for path in options.get("code", "").split()]
-        items += [f"- Use it: {to(module, api + module)}" for module in options.get("api", "").split()]
+        items += [f"- Use it: {to(module, described(module))}" for module in options.get("api", "").split()]
         for name in options.get("exercise", "").split():
             page = f"book/exercises/{name}"
             if page in self.book.titles:

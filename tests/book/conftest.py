@@ -27,6 +27,7 @@ NO_BROWSER = pytest.StashKey[str]()
 OF_ONE_WORKER = ("test_site", "test_text", "test_equations", "test_furniture", "test_metadata", "test_release")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items) -> None:
     """Tests that look at one open page go to one worker, so that it is opened once (needs --dist loadgroup)."""
     for item in items:

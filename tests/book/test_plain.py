@@ -20,6 +20,7 @@ BOOK = plain.Book(
     figures={"fig-clouds": "Fig. 2.1"},
     citations={"Dempster1977": ("Dempster et al.", "1977"), "Student1908": ("Student", "1908")},
     titles={"book/exercises/mixtures": "Exercise 2", "book/principles/mixtures": "The two-step dance"},
+    modules={"emlib.engine.em": "book/reference/engine"},
     notebooks=frozenset({"book/principles/mixtures", "book/exercises/mixtures", "book/applications/hmm"}),
     macros={"E": r"\mathbb{E}"},
 )
@@ -101,7 +102,7 @@ def test_links_of_a_page():
     assert "[Exercise 2](../exercises/mixtures.ipynb)" in say(text)
     assert "nowhere" not in say(text)
     assert "[`emlib/engine/em.py`](https://github.com/a/b/blob/main/emlib/engine/em.py)" in say(text, ONLINE)
-    assert "(https://a.github.io/b/book/appendix/api.html#module-emlib.engine.em)" in say(text, ONLINE)
+    assert "(https://a.github.io/b/book/reference/engine.html#module-emlib.engine.em)" in say(text, ONLINE)
 
 
 @pytest.mark.parametrize(
