@@ -23,21 +23,6 @@ SITE = ROOT / "_build" / "html"
 PHONE_WIDTH = 390  # pixels; the width of a common phone
 NO_BROWSER = pytest.StashKey[str]()
 
-#: Files whose tests share parsed pages or a release: with several worker processes (-n), each file stays in one.
-OF_ONE_WORKER = ("test_site", "test_text", "test_equations", "test_furniture", "test_metadata", "test_release")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items) -> None:
-    """Tests that look at one open page go to one worker, so that it is opened once (needs --dist loadgroup)."""
-    for item in items:
-        params = getattr(item, "callspec", None)
-        opened = [v for k, v in params.params.items() if k in ("visit", "explorers", "page")] if params else []
-        if item.path.stem in OF_ONE_WORKER:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        elif opened:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{opened[0]}"))
-
 
 def toc_pages(node) -> Iterator[str]:
     """Yield the pages of a table of contents, root first, as paths without suffix."""
