@@ -160,7 +160,7 @@ def test_over_many_draws(problem):
         assert not report.slips
         earned.append(report.earned / report.points)
     assert np.mean(earned) >= 0.95
-    assert np.min(earned) >= 0.8
+    assert np.min(earned) >= 0.7
 
 
 def test_the_order_of_quality_is_the_order_of_points():
