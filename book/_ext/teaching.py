@@ -25,7 +25,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from emlib.course.contract import Exercise
-from emlib.course.exercises import TOPICS
+from emlib.course.exercises import CHAPTER_OF
 from emlib.course.library import load
 
 PARTS = ("book/principles/", "book/applications/")
@@ -34,7 +34,7 @@ WHOLE = "the whole page"
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter: its number and page, what it promises, and the exercises that it links to."""
+    """A chapter: its number and page, what it promises, its exercises, and those of other chapters that it links to."""
 
     number: int
     page: str
@@ -42,6 +42,7 @@ class Chapter:
     minutes: int
     objectives: tuple[str, ...]
     exercises: tuple[Exercise, ...]
+    borrowed: tuple[Exercise, ...]
 
     @property
     def topic(self) -> str:
@@ -66,13 +67,17 @@ def chapter(root: Path, page: str, number: int) -> Chapter:
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     objectives, links = (re.search(rf"```{{{name}}}\n(.*?)```", text, re.DOTALL)[1] for name in ("objectives", "links"))
     named = re.search(r"^:exercise: (.*)$", links, re.MULTILINE)
+    topics = [topic for topic in (named[1].split() if named else []) if topic in CHAPTER_OF]
+    # An exercise is that of one chapter; counted wherever it is linked to, its hours and points would count twice.
+    own = [topic for topic in topics if page.endswith(f"/{CHAPTER_OF[topic][1]}")]
     return Chapter(
         number,
         page,
         re.search(r"^# (.+)$", text, re.MULTILINE)[1],
         int(re.search(r"^:time: (\d+)$", objectives, re.MULTILINE)[1]),
         tuple(line[2:].rstrip(" ;.") for line in objectives.splitlines() if line.startswith("- ")),
-        tuple(load(topic) for topic in (named[1].split() if named else []) if topic in TOPICS),
+        tuple(map(load, own)),
+        tuple(load(topic) for topic in topics if topic not in own),
     )
 
 
@@ -108,6 +113,11 @@ def minutes_of(functions) -> int:
     return max(5, 5 * round(total / 5)) if functions else 0
 
 
+def numbered(exercise: Exercise) -> str:
+    """A link to an exercise of another chapter."""
+    return f"[exercise\u00a0{CHAPTER_OF[exercise.topic][0]}](/book/exercises/{exercise.topic}.ipynb)"
+
+
 def hours(minutes: int) -> str:
     """As people say it, on one line."""
     text = f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
@@ -123,7 +133,7 @@ class Teaching(SphinxDirective):
         self.book = chapters(root)
         for each in [root / "_toc.yml", *(root / f"{chapter.page}.ipynb" for chapter in self.book)]:
             self.env.note_dependency(str(each))
-        for each in (exercise for chapter in self.book for exercise in chapter.exercises):
+        for each in (exercise for chapter in self.book for exercise in chapter.exercises + chapter.borrowed):
             self.env.note_dependency(str(root / f"emlib/course/exercises/{each.topic}.py"))
         try:
             body = yaml.safe_load("\n".join(self.content)) if self.content else None
@@ -148,7 +158,10 @@ class Times(Teaching):
             [
                 f"{each.number}. [{each.title}](/{each.page}.ipynb)",
                 f"{each.minutes} min",
-                " and ".join(f"[{hours(e.minutes)}](/book/exercises/{e.topic}.ipynb)" for e in each.exercises)
+                " and ".join(
+                    [f"[{hours(e.minutes)}](/book/exercises/{e.topic}.ipynb)" for e in each.exercises]
+                    + [numbered(e) for e in each.borrowed]
+                )
                 or "none",
                 str(sum(e.points for e in each.exercises) or ""),
                 str(sum(len(f.slips) for f in each.functions.values()) or ""),
@@ -227,6 +240,8 @@ class Map(Teaching):
         for each in chapter.exercises:
             link = f"[exercise](/book/exercises/{each.topic}.ipynb)"
             yield f"Its {link} takes about {hours(each.minutes)} and has {each.points} points."
+        for each in chapter.borrowed:
+            yield f"It sends its readers to {numbered(each)}."
         yield ""
         for objective, functions in rows:
             yield f"- {objective}"

@@ -6,6 +6,8 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
+from emlib.course.exercises import TOPICS
+
 from .conftest import ROOT, SITE, require_site
 
 spec = importlib.util.spec_from_file_location("teaching", ROOT / "book" / "_ext" / "teaching.py")
@@ -52,6 +54,14 @@ def test_chapters_say_what_they_are():
     assert (MIXTURES.title, MIXTURES.minutes, list(MIXTURES.functions)) == ("The two-step dance", 35, ALL)
     assert len(MIXTURES.objectives) == 4
     assert all(chapter.objectives for chapter in BOOK)
+
+
+def test_an_exercise_is_counted_for_its_own_chapter_only():
+    assert [exercise.topic for chapter in BOOK for exercise in chapter.exercises] == list(TOPICS)
+    cells = next(chapter for chapter in BOOK if chapter.topic == "cell_types")
+    assert [exercise.topic for exercise in cells.borrowed] == ["mixtures"]
+    assert cells.functions == {}
+    assert teaching.numbered(cells.borrowed[0]) == "[exercise\u00a02](/book/exercises/mixtures.ipynb)"
 
 
 def test_minutes_are_a_share_of_those_of_the_exercise():
