@@ -10,21 +10,24 @@ A chapter states its objectives and its reading time in `{objectives}` and its e
 states its functions, checks, points and minutes in its module. Only which function serves which objective is said in
 the body of `{teaching-map}`: topic, first words of an objective, names of functions. What does not fit any
 more, because an objective was reworded or a function renamed, is an error of the build. A chapter that the body does
-not name yet shows its functions below its objectives.
+not name yet shows its functions below its objectives. A plan is an error too if it assigns a function and not one that
+its reference calls: whoever writes just what is asked would lose the points.
 """
 
+import dis
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from emlib.course.contract import Exercise
+from emlib.course.contract import Exercise, Function
 from emlib.course.exercises import CHAPTER_OF
 from emlib.course.library import load
 
@@ -124,6 +127,86 @@ def hours(minutes: int) -> str:
     return text.replace(" ", "\u00a0")
 
 
+# ---------------------------------------------------------------- plans
+def plan(book: list[Chapter], weeks: list[dict]) -> list[list[str]]:
+    """For each week its number, what is done at home and how long that takes, and what is done in class.
+
+    A topic is a chapter, ``topic.function`` is a function, and other text stands as it is.
+
+    Raises
+    ------
+    ValueError
+        If a name is that of nothing, or a function is to be written before those that it calls.
+    """
+    rows, written = [], set()
+    for number, week in enumerate(weeks, 1):
+        unknown = set(week) - {"read", "meet", "write"}
+        if unknown:
+            raise ValueError(f"week {number} has the unknown key {min(unknown)}")
+        read = [chapter_of(book, topic) or topic for topic in week.get("read", [])]
+        pages = [each for each in read if isinstance(each, Chapter)]
+        links = [f"[chapter\u00a0{each.number}](/{each.page}.ipynb)" if each in pages else each for each in read]
+        write, functions = assigned(book, week.get("write", []))
+        written |= {each.id for each in functions}
+        for each in functions:
+            if missing := {f"{each.exercise.topic}.{name}" for name in calls(each)} - written:
+                raise ValueError(f"week {number}: {each.id} calls {min(missing)}, which nobody is told to write")
+        home = sum(each.minutes for each in pages) + minutes_of(functions)
+        tasks = [f"{word} {', '.join(what)}" for word, what in (("read", links), ("write", write)) if what]
+        tasks += [share(functions)] if share(functions) else []
+        rows.append([str(number), "; ".join(tasks) + (f" ({hours(home)})" if home else ""), week.get("meet", "")])
+    return rows
+
+
+def assigned(book: list[Chapter], names: list[str]) -> tuple[list[str], list[Function]]:
+    """What is to be written, as links, and the functions among it."""
+    links, functions = [], []
+    for name in names:
+        topic, _, function = name.partition(".")
+        chapter = chapter_of(book, topic) if re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)?", name) else None
+        if chapter is None:
+            links.append(name)
+            continue
+        if function not in chapter.functions if function else not chapter.functions:
+            raise ValueError(f"{topic} has no {f'function {function}' if function else 'exercise'} to write")
+        own = [chapter.functions[function]] if function else list(chapter.functions.values())
+        functions += own
+        link = f"(/book/exercises/{own[0].exercise.topic}.ipynb)"
+        links.append(f"[`{function}`]{link}" if function else f"[all of exercise {chapter.number}]{link}")
+    return links, functions
+
+
+def calls(function: Function) -> set[str]:
+    """The functions of its exercise that the reference calls: students have only what they wrote themselves."""
+    codes, names = [function.reference.__code__], set()
+    while codes:
+        code = codes.pop()
+        names |= {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+        codes += [part for part in code.co_consts if isinstance(part, CodeType)]
+    return names & set(function.exercise.functions)
+
+
+def share(functions: list[Function]) -> str:
+    """How many points of its exercise a part of it has; nothing for whole exercises."""
+    points = sum(each.points for each in functions)
+    of = sum(each.points for each in {each.exercise.topic: each.exercise for each in functions}.values())
+    return f"{points} of {of} points" if points < of else ""
+
+
+def chapter_of(book: list[Chapter], topic: str) -> Chapter | None:
+    """The chapter of this topic; None if the text is no topic.
+
+    Raises
+    ------
+    ValueError
+        If it looks like one and is none.
+    """
+    found = [each for each in book if each.topic == topic]
+    if not found and re.fullmatch(r"[a-z_]+", topic):
+        raise ValueError(f"there is no chapter {topic}")
+    return found[0] if found else None
+
+
 # ---------------------------------------------------------------- directives
 class Teaching(SphinxDirective):
     """What the three directives share: the chapters, and Markdown that is parsed in place."""
@@ -175,46 +258,7 @@ class Plan(Teaching):
     has_content = True
 
     def content_nodes(self, body):
-        rows = [self.week(number, week) for number, week in enumerate(body, 1)]
-        return self.table(["Week", "At home", "In class"], rows)  # three columns, for a phone
-
-    def week(self, number, week):
-        """One row; a topic is a chapter, ``topic.function`` is a function, and other text stands as it is."""
-        unknown = set(week) - {"read", "meet", "write"}
-        if unknown:
-            raise ValueError(f"week {number} has the unknown key {min(unknown)}")
-        read, minutes, write = [], 0, []
-        for topic in week.get("read", []):
-            chapter = self.chapter(topic)
-            read.append(f"[chapter\u00a0{chapter.number}](/{chapter.page}.ipynb)" if chapter else topic)
-            minutes += chapter.minutes if chapter else 0
-        wanted = []
-        for name in week.get("write", []):
-            topic, _, function = name.partition(".")
-            chapter = self.chapter(topic) if re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)?", name) else None
-            if chapter is None:
-                write.append(name)
-                continue
-            own = [chapter.functions[function]] if function else list(chapter.functions.values())
-            wanted += own
-            link = f"(/book/exercises/{own[0].exercise.topic}.ipynb)"
-            write.append(f"[`{function}`]{link}" if function else f"[all of exercise {chapter.number}]{link}")
-        home = minutes + minutes_of(wanted)
-        tasks = [f"{word} {', '.join(what)}" for word, what in (("read", read), ("write", write)) if what]
-        return [str(number), "; ".join(tasks) + (f" ({hours(home)})" if home else ""), week.get("meet", "")]
-
-    def chapter(self, topic):
-        """The chapter of this topic; None if the text is no topic.
-
-        Raises
-        ------
-        ValueError
-            If it looks like one and is none.
-        """
-        found = [each for each in self.book if each.topic == topic]
-        if not found and re.fullmatch(r"[a-z_]+", topic):
-            raise ValueError(f"there is no chapter {topic}")
-        return found[0] if found else None
+        return self.table(["Week", "At home", "In class"], plan(self.book, body))  # three columns, for a phone
 
 
 class Map(Teaching):

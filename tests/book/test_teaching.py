@@ -4,6 +4,7 @@ import importlib.util
 import re
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 
 from emlib.course.exercises import TOPICS
@@ -15,6 +16,14 @@ teaching = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(teaching)
 BOOK = teaching.chapters(ROOT)
 MIXTURES = next(chapter for chapter in BOOK if chapter.topic == "mixtures")
+PLANS = [
+    yaml.safe_load(body)
+    for body in re.findall(
+        r"^```\{teaching-plan\}\n(.*?)^```",
+        (ROOT / "book/appendix/teaching.md").read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+]
 ALL = ["log_sum_exp", "log_joint", "responsibilities", "m_step", "fit", "first_fall"]
 
 
@@ -96,3 +105,48 @@ def test_a_chapter_of_which_nothing_is_said_shows_its_functions_below_its_object
     assert [function.name for function in rows[-1][1]] == ALL
     said = teaching.served(MIXTURES, {"write the E-step": ALL})
     assert [len(functions) for _, functions in said] == [6, 0, 0, 0]
+
+
+# ---------------------------------------------------------------- plans
+@pytest.mark.parametrize("weeks", PLANS, ids=lambda weeks: f"{len(weeks)} weeks")
+def test_plans_can_be_followed(weeks):
+    rows = teaching.plan(BOOK, weeks)
+    assert [number for number, *_ in rows] == [str(number) for number in range(1, len(weeks) + 1)]
+
+
+def test_a_week_says_what_is_done_and_how_long_it_takes():
+    weeks = [{"read": ["mixtures"], "meet": "Old Faithful", "write": ["mixtures.log_sum_exp", "the report"]}]
+    [[number, home, meet]] = teaching.plan(BOOK, weeks)
+    page, sheet = "(/book/principles/mixtures.ipynb)", "(/book/exercises/mixtures.ipynb)"
+    assert (number, meet) == ("1", "Old Faithful")
+    assert home == (
+        f"read [chapter\u00a02]{page}; write [`log_sum_exp`]{sheet}, the report; 4 of 32 points (45\u00a0min)"
+    )
+    [[_, home, _]] = teaching.plan(BOOK, [{"write": ["mixtures"]}])
+    assert home == f"write [all of exercise 2]{sheet} (1\u00a0h\u00a030)"
+
+
+@pytest.mark.parametrize(
+    ("week", "sentence"),
+    [
+        ({"write": ["mixtures.responsibilities"]}, "week 1: mixtures.responsibilities calls mixtures.log_sum_exp"),
+        ({"write": ["mixtures.k_step"]}, "mixtures has no function k_step"),
+        ({"write": ["cell_types"]}, "cell_types has no exercise"),
+        ({"read": ["mixture"]}, "there is no chapter mixture"),
+        ({"reed": ["mixtures"]}, "week 1 has the unknown key reed"),
+    ],
+)
+def test_a_plan_that_cannot_be_followed_is_an_error(week, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        teaching.plan(BOOK, [week])
+
+
+def test_what_was_written_in_an_earlier_week_is_there():
+    weeks = [{"write": ["mixtures.log_sum_exp"]}, {"write": ["mixtures.responsibilities"]}]
+    assert len(teaching.plan(BOOK, weeks)) == 2
+
+
+def test_calls_are_those_of_the_reference_wherever_they_stand():
+    fit = MIXTURES.functions["fit"]
+    assert teaching.calls(fit) == {"log_sum_exp", "log_joint", "responsibilities", "m_step"}
+    assert teaching.calls(MIXTURES.functions["log_sum_exp"]) == set()
