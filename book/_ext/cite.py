@@ -51,6 +51,7 @@ class HowToCite(SphinxDirective):
     """A box with both."""
 
     def run(self):
+        self.env.note_reread()  # another commit is another citation
         cff, commit = citation(), edition().commit
         of = year(cff, edition().day, str(self.config.copyright))
         place = where(cff, self.config.html_baseurl)

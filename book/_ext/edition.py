@@ -5,6 +5,7 @@ The same commit gives the same words: the commit's own day, and versions from th
 
 import functools
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Edition:
-    """Of which version and commit a copy of the course is; commit and day are empty outside of a repository."""
+    """Of which version and commit a copy of the course is; commit and day are empty outside of a repository.
+
+    `changed` says that files differ from that commit, so that nobody has verified what is shown.
+    """
 
     version: str
     commit: str
     day: str
+    changed: bool
     numpy: str
     python: str
 
@@ -29,9 +34,9 @@ class Edition:
     def sentence(self) -> str:
         """What stands below each page."""
         tools = f"emlib {self.version}, NumPy {self.numpy} and Python {self.python}"
-        return (
-            f"Last verified: commit {self.commit}, {self.day}, with {tools}." if self.commit else f"Made with {tools}."
-        )
+        if self.commit and not self.changed:
+            return f"Last verified: commit {self.commit}, {self.day}, with {tools}."
+        return f"Made {f'from commit {self.commit} and later changes ' if self.commit else ''}with {tools}."
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -65,15 +70,22 @@ def edition(root: Path = ROOT) -> Edition:
         version=str(citation(root)["version"]),
         commit=commit[:10],
         day=day,
+        changed=bool(own and git(root, "status", "--porcelain", "--untracked-files=no")),
         numpy=pin((root / "requirements.txt").read_text(encoding="utf-8"), "numpy"),
         python=".".join(map(str, sys.version_info[:2])),
     )
 
 
 def changed(app, env):
-    """All pages, if this is another edition than that of the last build: each of them names it."""
+    """All pages, if this is another edition than that of the last build: each of them names it.
+
+    The pages with sources are written anew only where they are missing.
+    """
     before, env.em_edition = getattr(env, "em_edition", None), edition()
-    return [] if before in (None, env.em_edition) else sorted(env.all_docs)
+    if before in (None, env.em_edition):
+        return []
+    shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
+    return sorted(env.all_docs)
 
 
 def stamp(app, page):

@@ -48,7 +48,9 @@ class Repository:
 
     @property
     def site(self):
-        """Where GitHub Pages shows the site of this repository."""
+        """Where GitHub Pages shows the site of this repository; empty without one."""
+        if not self:
+            return ""
         owner, name = self.slug.split("/")
         return f"https://{owner.lower()}.github.io/" + (
             "" if name.lower() == f"{owner.lower()}.github.io" else f"{name}/"
@@ -79,10 +81,11 @@ def repository(config):
 
 # ---------------------------------------------------------------- buttons
 def source_of(source):
-    """The file to improve: exercises are made from a module, all other pages are what they are."""
+    """The file to improve: exercises and projects are made from a module, all other pages are what they are."""
     path = Path(source)
-    if path.parent.as_posix() in ("book/exercises", "book/exercises/solutions"):
-        return f"emlib/course/exercises/{path.stem}.py"
+    folder = path.parent.as_posix().removesuffix("/solutions")
+    if folder in ("book/exercises", "book/projects"):
+        return f"emlib/course/{Path(folder).name}/{path.stem}.py"
     return source
 
 
@@ -140,6 +143,11 @@ def add_buttons(app, pagename, templatename, context, doctree):
     context["header_buttons"][:0] = buttons(pagename, str(source), to_root, repository(app.config))
 
 
+def say_where_the_site_is(app, config):
+    """Whole addresses (canonical links, Open Graph, sitemap) follow from the repository's, unless another is set."""
+    config.html_baseurl = config.html_baseurl or repository(config).site
+
+
 def need_no_more(app, config):
     """Neither the theme's downloads, which are the sources, nor copies of all sources in the site."""
     config.html_theme_options["use_download_button"] = False
@@ -173,7 +181,7 @@ def book_of(app):
         modules={name: module.docname for name, module in env.get_domain("py").modules.items()},
         notebooks=frozenset(page for page in env.found_docs if is_notebook(env, page)),
         macros=macros(app.config),
-        site=app.config.html_baseurl or (where.site if where else ""),
+        site=app.config.html_baseurl,
         files=f"{where.url}/blob/{where.branch}/" if where else "",
         wheel=f"{where.url}/raw/{NOTEBOOKS}/{wheel_name(Path(app.srcdir))}" if where else "",
     )
@@ -222,6 +230,7 @@ def write_notebooks(app, exception):
 
 def setup(app):
     """Register with Sphinx; the buttons before the theme adds its own, which it does at 501."""
+    app.connect("config-inited", say_where_the_site_is)
     app.connect("config-inited", need_no_more)
     app.connect("html-page-context", add_buttons, priority=800)
     app.connect("build-finished", write_notebooks)

@@ -1,8 +1,8 @@
 """What a page says about itself to search engines, reference managers and those who share a link.
 
 Each page has a description (its first objectives, or its first words), Open Graph and ``citation_*`` tags. Whole
-addresses, `canonical`, robots.txt and sitemap.xml exist only where `html.baseurl` in _config.yml says where the site
-is: a copy on a stick must not claim to be elsewhere.
+addresses, `canonical`, robots.txt and sitemap.xml exist only where _config.yml says where the repository or the site is
+(launch.py): a copy on a stick must not claim to be elsewhere.
 """
 
 import html

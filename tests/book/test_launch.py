@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -42,6 +43,36 @@ def test_with_an_address_every_link_is_made_from_it():
     }
     assert SOMEWHERE.site == "https://someone.github.io/em-course/"
     assert launch.Repository("https://github.com/Someone/someone.github.io").site == "https://someone.github.io/"
+    assert launch.Repository().site == ""
+
+
+@pytest.mark.parametrize(
+    ("page", "module"),
+    [
+        ("book/exercises/mixtures.ipynb", "emlib/course/exercises/mixtures.py"),
+        ("book/exercises/solutions/mixtures.md", "emlib/course/exercises/mixtures.py"),
+        ("book/projects/blood_cells.ipynb", "emlib/course/projects/blood_cells.py"),
+        ("book/projects/solutions/blood_cells.md", "emlib/course/projects/blood_cells.py"),
+        ("book/intro.ipynb", "book/intro.ipynb"),
+    ],
+)
+def test_what_is_made_is_improved_where_it_is_made_from(page, module):
+    assert launch.source_of(page) == module
+    assert (ROOT / module).is_file()
+
+
+@pytest.mark.parametrize(
+    ("said", "url", "address"),
+    [
+        ("", "", ""),
+        ("", "https://github.com/Someone/em-course", "https://someone.github.io/em-course/"),
+        ("https://em.example/", "https://github.com/Someone/em-course", "https://em.example/"),
+    ],
+)
+def test_where_the_site_is_follows_from_the_repository(said, url, address):
+    config = SimpleNamespace(html_baseurl=said, html_theme_options={"repository_url": url})
+    launch.say_where_the_site_is(None, config)
+    assert config.html_baseurl == address
 
 
 def test_without_an_address_a_notebook_still_runs_and_downloads():
@@ -75,7 +106,7 @@ def test_address_is_the_same_everywhere():
     }
     assert said == dict.fromkeys(said, REPOSITORY.url)
     if REPOSITORY:
-        assert project["urls"]["Documentation"] == citation["url"] == CONFIG["html"].get("baseurl", REPOSITORY.site)
+        assert project["urls"]["Documentation"] == citation["url"] == (CONFIG["html"].get("baseurl") or REPOSITORY.site)
 
 
 def test_the_form_for_a_mistake_has_the_field_that_the_button_fills_in():
