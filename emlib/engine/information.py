@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import functools
 import math
+import re
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -157,6 +159,7 @@ def observed_information(
     params: Any,
     *,
     prior: Any = None,
+    called: Mapping[str, str] | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> Information:
@@ -172,6 +175,8 @@ def observed_information(
         The end of a climb, ``Fit.params``.
     prior : optional
         The prior of the climb; the curvature then is that of the log posterior.
+    called : dict of str to str, optional
+        What an error calls the fields of `params`, where the user knows them by other names.
     executor, progress : optional
         As in `engine.em.fit`. The bar counts E-steps.
 
@@ -205,7 +210,7 @@ def observed_information(
     for part in (model, getattr(model, "family", model)):
         if not callable(getattr(part, "slopes", None)):
             raise TypeError(f"{part!r} has no slopes, so its information cannot be measured.")
-    coordinates = _inside(model, params)
+    coordinates = _inside(model, params, called or {})
     here = np.zeros(coordinates.size)
 
     def score(u: FloatArray, stats: Any = None) -> FloatArray:
@@ -253,7 +258,7 @@ def louis(model: Any, data: Any, params: Any, *, prior: Any = None) -> FloatArra
     ----------
     Louis (1982), Finding the observed information matrix when using the EM algorithm.
     """
-    coordinates = _inside(model, params)
+    coordinates = _inside(model, params, {})
     here = np.zeros(coordinates.size)
     stats = model.e_step(data, params)[0]
 
@@ -269,7 +274,7 @@ def louis(model: Any, data: Any, params: Any, *, prior: Any = None) -> FloatArra
     return _complete(score, stats, here) - missing
 
 
-def _inside(model: Any, params: Any) -> Coordinates:
+def _inside(model: Any, params: Any, called: Mapping[str, str]) -> Coordinates:
     """Coordinates about `params`, if these lie inside their boundaries."""
     try:
         coordinates: Coordinates = model.coordinates(params)
@@ -277,6 +282,7 @@ def _inside(model: Any, params: Any) -> Coordinates:
         raise NotAMaximum("a covariance is not positive definite, so there is no likelihood here.") from None
     edge = coordinates.edge()
     if edge:
+        edge = re.sub(r"^\w+", lambda name: called.get(name[0], name[0]), edge)
         raise NotAMaximum(
             f"{edge}, on the boundary of what is possible, where the likelihood has no curvature to measure; "
             "a prior keeps parameters inside, and a component of weight 0 can be left out."

@@ -145,11 +145,11 @@ def bootstrap(
             UserWarning,
             stacklevel=2,
         )
-    aligned = [by_parameter(reference.aligned(fit.params)).arrays for fit in sound]
+    aligned = [by_parameter(reference.aligned(fit.params), world.called).arrays for fit in sound]
     draws = {name: np.stack([arrays[name] for arrays in aligned]) for name in aligned[0]}
     if "means" in draws and rows.origin.any():
         draws["means"] = draws["means"] + rows.origin
-    return Bootstrap(ByParameter(draws), by_parameter(world.own), n_degenerate, n_unconverged)
+    return Bootstrap(ByParameter(draws), by_parameter(world.own, world.called), n_degenerate, n_unconverged)
 
 
 def _options(tol: float) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ def per_exposure(X: Numeric) -> FloatArray:
 
 class CountMixture(MixtureEstimator):
     """A mixture of counts: it accepts nothing else, and tells scikit-learn that nothing negative is accepted."""
+
+    _called: ClassVar[Mapping[str, str]] = {"zeros": "zero_inflation"}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

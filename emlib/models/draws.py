@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -32,7 +32,8 @@ class Draws:
     ----------
     parameters : dict of arrays (chains, draws, ...)
         ``weights`` (chains, draws, K) and the parameters of the components under the names of their estimator,
-        without the underscore: ``means``, ``covariances``, ``rates``, ``probs``. Also as ``draws["means"]``.
+        without the underscore: ``means``, ``covariances``, ``rates``, ``sizes``, ``zero_inflation``, ``probs``. Also as
+        ``draws["means"]``.
     log_likelihood : array (chains, draws)
         Total, in nats, at each draw.
     swaps : array (temperatures - 1,)
@@ -155,19 +156,24 @@ class Draws:
     def _listed(self, some: slice, origin: FloatArray) -> MixtureParams:
         """Some draws, counted through all chains, as the engine lists them."""
         flat = {name: values.reshape(-1, *values.shape[2:])[some] for name, values in self.parameters.items()}
-        weights = flat.pop("weights")
         listed = {
-            name: values[0] if name in self.shared else values.reshape(-1, *values.shape[2:])
-            for name, values in flat.items()
+            of_engine: flat[name][0] if name in self.shared else flat[name].reshape(-1, *flat[name].shape[2:])
+            for of_engine, name in self._names.items()
         }
-        return MixtureParams(weights, self.model._moved(self.component_type(**listed), -origin))
+        return MixtureParams(flat["weights"], self.model._moved(self.component_type(**listed), -origin))
 
     # ------------------------------------------------------------------ labels
 
     @property
+    def _names(self) -> Mapping[str, str]:
+        """What the fields of the engine's components are called here."""
+        called = self.model._called
+        return {field.name: called.get(field.name, field.name) for field in fields(self.component_type)}
+
+    @property
     def _location(self) -> str:
         """The parameters by which components are told apart: means, rates or probabilities."""
-        return str(fields(self.component_type)[0].name)
+        return self._names[fields(self.component_type)[0].name]
 
     @property
     def switching(self) -> float:

@@ -154,7 +154,8 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
         kind = type(starts[0].components)
         names = [field.name for field in fields(kind)]
         moved = estimator._moved(kind(**{name: walk.parameters[name] for name in names}), rows.origin)
-        parameters = {"weights": walk.parameters["weights"], **{name: getattr(moved, name) for name in names}}
+        parameters = {"weights": walk.parameters["weights"]}
+        parameters |= {estimator._called.get(name, name): getattr(moved, name) for name in names}
         shared = tuple(getattr(mixture.family, "tied", ()))
         return Draws(parameters, walk.log_likelihood, walk.swaps, "as drawn", estimator, kind, shared)
 

@@ -6,7 +6,7 @@ sampling), its draw `engine.markov.HiddenMarkov.draw`. Here stand the priors, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -53,13 +53,8 @@ class PathDraws(Draws):
         return self.parameters["startprob"].shape[2]
 
     @property
-    def _names(self) -> dict[str, str]:
-        """What the fields of the engine's parameters are called here."""
+    def _names(self) -> Mapping[str, str]:
         return {of_engine: attribute.rstrip("_") for attribute, of_engine in self.model._letters.values()}
-
-    @property
-    def _location(self) -> str:
-        return self._names[fields(self.component_type)[0].name]
 
     def _dims(self, name: str) -> list[str]:
         return ["component", "component_next"] if name == "transmat" else super()._dims(name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import DensityMixin
@@ -37,6 +37,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
     A subclass names its family, its columns' constraints and its attributes in five short hooks.
     """
 
+    _called: ClassVar[Mapping[str, str]] = {}  # names of the components' fields that are not those of the attributes
     _parts_of_start: tuple[str, ...] = ()  # if these and the weights are given, nothing is left to be guessed
     _soften = 0.1  # starts from labels keep this much doubt: a zero rate in a start would stay zero
 
@@ -305,7 +306,7 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
         rows = lay_out(table, origin, seen)
         model = Mixture(self._family(rows.d), self.weights_ if getattr(self, "fix_weights", False) else None)
         params, own = (MixtureParams(self.weights_, self._stored(o)) for o in (origin, np.zeros(rows.d)))
-        return FittedWorld(model, rows, params, self._own_prior(model, rows), own)
+        return FittedWorld(model, rows, params, self._own_prior(model, rows), own, self._called)
 
     def _simulator(self, X: Numeric) -> families.Family[Any]:
         """The family, such that it simulates tables like X."""

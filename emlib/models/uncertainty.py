@@ -24,9 +24,9 @@ FAR = 0.1  # standard errors from the maximum beyond which a fit is said to have
 class ByParameter:
     """Arrays that go by the names of a model's parameters.
 
-    Of a mixture ``weights``, and ``means`` and ``covariances``, or ``rates``, or ``probs``: its own attributes,
-    without the underscore. Of a hidden Markov model ``startprob``, ``transmat``, and ``means`` and ``covars`` (in the
-    shape of their type), ``lambdas`` or ``emissionprob``. ``arrays`` holds them all.
+    Of a mixture ``weights``, and ``means`` and ``covariances``, or ``rates``, or ``probs``, and so on: its own
+    attributes, without the underscore. Of a hidden Markov model ``startprob``, ``transmat``, and ``means`` and
+    ``covars`` (in the shape of their type), ``lambdas`` or ``emissionprob``. ``arrays`` holds them all.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -172,7 +172,13 @@ def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool 
         )
     world: FittedWorld = fitted._fitted_world(X, lengths) if fitted._sequential else fitted._fitted_world(X)
     information = observed_information(
-        world.model, world.data, world.params, prior=world.prior, executor=threads(), progress=progress
+        world.model,
+        world.data,
+        world.params,
+        prior=world.prior,
+        called=world.called,
+        executor=threads(),
+        progress=progress,
     )
     _say_if_far(information, fitted)
     names = _names(world.own, world.called)

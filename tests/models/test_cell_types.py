@@ -19,6 +19,7 @@ from emlib import (
     standard_errors,
 )
 from emlib.engine.families import BetaPrior, GammaPrior, GammaRatesPrior, ZeroInflatedPrior
+from emlib.engine.information import NotAMaximum
 from emlib.engine.mixture import MixturePrior
 
 CELLS = emlib.data.pbmc()
@@ -98,14 +99,33 @@ def test_errors_bootstrap_and_choice_take_rows_with_exposures():
     )
     fit = PoissonMixture(2, exposure=True, zero_inflation=True, random_state=0).fit(X)
     known = standard_errors(fit, X)
-    assert known.rates.shape == known.zeros.shape == (2, 2)
+    assert known.rates.shape == known.zero_inflation.shape == (2, 2)
     again = bootstrap(fit, X, 60, random_state=0).standard_errors
     np.testing.assert_allclose(again.rates, known.rates, rtol=0.4)
-    np.testing.assert_allclose(again.zeros, known.zeros, rtol=0.4)
+    np.testing.assert_allclose(again.zero_inflation, known.zero_inflation, rtol=0.4)
     assert select_n_components(PoissonMixture(exposure=True, random_state=0), X, [1, 2]).scores.shape == (2,)
     drawn, _ = fit.sample(4)
     assert drawn.shape == (4, 3)
     assert (drawn[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize("kind", [PoissonMixture, NegativeBinomialMixture])
+def test_results_go_by_the_names_of_the_attributes(kind):
+    rng = np.random.default_rng(0)
+    X = rng.negative_binomial(4, 0.4, (300, 1)) * (rng.random((300, 1)) > 0.3)
+    fit = kind(zero_inflation=True, accelerate="squarem", random_state=0).fit(X)
+    draws = emlib.GibbsSampler(kind(zero_inflation=True)).sample(X, 5, tune=5, chains=2, random_state=0)
+    known, again = standard_errors(fit, X), bootstrap(fit, X, 5, random_state=0)
+    for results in (known.arrays, known.estimates.arrays, known.interval().arrays, again.draws.arrays):
+        assert results.keys() == draws.parameters.keys() >= {"zero_inflation"}
+        assert all(hasattr(fit, f"{name}_") for name in results)
+    assert again.estimates.zero_inflation == fit.zero_inflation_
+    assert "zero_inflation[0, 0]" in known.names
+    ordered = draws.relabelled("order", by="zero_inflation")
+    np.testing.assert_allclose(ordered.pointwise(X).sum(axis=2), draws.log_likelihood)
+    none = kind(zero_inflation=True).fit(X[X[:, 0] > 2])
+    with pytest.raises(NotAMaximum, match=r"^zero_inflation\[0, 0\] is 0"):
+        standard_errors(none, X[X[:, 0] > 2])
 
 
 def test_priors_and_starts_given_by_hand():
