@@ -144,7 +144,7 @@ def linkage_disequilibrium(
             for name, values in found.items():
                 arrays[name][i, j] = arrays[name][j, i] = values
             n[i, j] = n[j, i] = np.rint(tables.sum(axis=(1, 2))).astype(np.int64)
-            both = np.flatnonzero(~np.isnan(maxima[:, 1, 0]))
+            both = np.flatnonzero(~np.isnan(maxima[:, 1, 0]) & (i != j))  # a locus beside itself is no pair
             loci = list(zip(i[both].tolist(), j[both].tolist(), strict=True))
             higher, lower = (_solutions(loci, tables[both], maxima[both, k]) for k in (0, 1))
             twice += list(zip(higher, lower, strict=True))
@@ -216,10 +216,12 @@ def haplotype_maxima(tables: FloatArray) -> FloatArray:
     roots = _real_roots(cubic)
     inside = (roots > low[:, None] - NEAR) & (roots < high[:, None] + NEAR)
     t = np.where(inside, np.clip(roots, low[:, None], high[:, None]), np.nan)
+    # With one allele at a locus nothing is open, but there the root is a double one, which rounding may throw outside.
+    t[:, 0] = np.where(high - low < NEAR, low, t[:, 0])
     h = np.stack([t, a[:, None] - t, b[:, None] - t, 1.0 - a[:, None] - b[:, None] + t], axis=2)
     h = np.where(np.abs(h) < NEAR, 0.0, h)
     value = _log_likelihood(x[:, None], double[:, None], h)
-    # Of three roots the middle one is a minimum, so the two highest are the maxima.
+    # Of three roots the middle one is a minimum, so the maxima are the two highest, if both lie at the ends.
     value = np.where(np.isnan(value), -np.inf, value)
     # Which of equal maxima comes first should not be for rounding to say: the one with the fewest haplotypes 11.
     scale = TIE * (1.0 + np.abs(np.where(np.isfinite(value), value, 0.0)))
@@ -227,7 +229,12 @@ def haplotype_maxima(tables: FloatArray) -> FloatArray:
     best = np.take_along_axis(h, order[:, :, None], axis=1)
     ranked = np.take_along_axis(value, order, axis=1)
     best[~np.isfinite(ranked)] = np.nan
-    best[np.abs(best[:, 1, 0] - best[:, 0, 0]) < ONE, 1] = np.nan
+    # A bound is a root wherever no genotype shows the haplotype that is lost there. It is a second maximum only if the
+    # likelihood falls from it first: then the minimum is a root between the two. (Closer than ONE they are one.)
+    ends = np.sort(best[:, :, 0], axis=1)
+    with np.errstate(invalid="ignore"):
+        between = ((t > ends[:, :1] + ONE) & (t < ends[:, 1:] - ONE)).any(axis=1)
+    best[~between, 1] = np.nan
     return best
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import emlib
@@ -58,9 +58,12 @@ def log_likelihood(table, h):
         return float(np.where(table > 0, table * np.log(cells), 0.0).sum())
 
 
+@example(np.diag([3.0, 1.0, 0.0]))  # EM stands still where there is no haplotype 11, at a minimum
+@example(np.diag([0.0, 5.0, 0.0]))
+@example(np.diag([0.0, 0.0, 7.0]))  # one allele at either locus
 @given(TABLES)
 @settings(max_examples=150, deadline=None)
-def test_maxima_are_the_highest_on_a_grid_and_em_stands_still_there(table):
+def test_maxima_are_the_highest_on_a_grid_and_nearby_and_em_stands_still_there(table):
     first, second = haplotype_maxima(table[None])[0]
     if table.sum() == 0:
         assert np.isnan(first).all()
@@ -77,6 +80,10 @@ def test_maxima_are_the_highest_on_a_grid_and_em_stands_still_there(table):
         stats, value = ALL.e_step(people(table), HaplotypeParams(h / h.sum()))
         np.testing.assert_allclose(ALL.m_step(stats).frequencies, h, atol=1e-7)
         np.testing.assert_allclose(value, log_likelihood(table, h), rtol=1e-9)
+        for step in (-1e-4, 1e-4):  # as far as the bound
+            beside = np.clip(h[0] + step, t[0], t[-1])
+            beside = np.clip([beside, a - beside, b - beside, 1 - a - b + beside], 0, 1)
+            assert log_likelihood(table, beside) <= value + 1e-11 * (1 + abs(value))
     if not np.isnan(second).any():
         assert log_likelihood(table, second) <= best + 1e-9 * (1 + abs(best))
 
@@ -98,6 +105,12 @@ def test_two_maxima_are_both_reported():
         h = one.frequencies[::-1, ::-1].ravel()
         fit = emlib.engine.em.fit(ALL, G, HaplotypeParams(0.97 * h + 0.0075), tol=1e-10)
         np.testing.assert_allclose(fit.log_likelihood, one.log_likelihood, atol=1e-6)
+
+
+def test_a_minimum_is_no_second_maximum_and_a_locus_beside_itself_no_pair():
+    assert linkage_disequilibrium([[0, 0], [0, 0], [0, 0], [1, 1]]).two_maxima == ()
+    everybody_hidden = linkage_disequilibrium(np.ones((5, 3), dtype=int))
+    assert [higher.loci for higher, _ in everybody_hidden.two_maxima] == [(0, 1), (0, 2), (1, 2)]
 
 
 def test_nothing_hidden_is_a_plain_count():
