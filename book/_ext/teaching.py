@@ -1,17 +1,19 @@
 """What teachers plan with, made from the chapters and the exercises themselves, so that it cannot go stale.
 
     ```{teaching-times}        a table: minutes and points of every chapter
-    ```{teaching-plan}         weeks (YAML): what is read, what is written, and how long both take
+    ```{teaching-plan}         weeks (YAML): what is read and what of it skipped, what is written, how long both take
+    ```{teaching-needs}        a list: what each application says that its readers should know
     ```{teaching-map}          every chapter's objectives, and the functions and checks that prove them
     ```{teaching-projects}     links to the open projects
     {slip}`mixtures.m_step.bessel`   the sentence that whoever makes this mistake reads
 
-A chapter states its objectives and its reading time in `{objectives}` and its exercises in `{links}`; an exercise
+A chapter states its objectives, needs and reading time in `{objectives}` and its exercises in `{links}`; an exercise
 states its functions, checks, points and minutes in its module. Only which function serves which objective is said in
 the body of `{teaching-map}`: topic, first words of an objective, names of functions. What does not fit any
 more, because an objective was reworded or a function renamed, is an error of the build. A chapter that the body does
 not name yet shows its functions below its objectives. A plan is an error too if it assigns a function and not one that
-its reference calls: whoever writes just what is asked would lose the points.
+its reference calls, for whoever writes just what is asked would lose the points; and if it has a chapter read before
+those that it needs, and does not say which sections to skip.
 """
 
 import dis
@@ -43,7 +45,9 @@ class Chapter:
     page: str
     title: str
     minutes: int
+    needs: str
     objectives: tuple[str, ...]
+    sections: tuple[str, ...]
     exercises: tuple[Exercise, ...]
     borrowed: tuple[Exercise, ...]
 
@@ -78,7 +82,9 @@ def chapter(root: Path, page: str, number: int) -> Chapter:
         page,
         re.search(r"^# (.+)$", text, re.MULTILINE)[1],
         int(re.search(r"^:time: (\d+)$", objectives, re.MULTILINE)[1]),
+        re.search(r"^:needs: (.+)$", objectives, re.MULTILINE)[1],
         tuple(line[2:].rstrip(" ;.") for line in objectives.splitlines() if line.startswith("- ")),
+        tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)),
         tuple(map(load, own)),
         tuple(load(topic) for topic in topics if topic not in own),
     )
@@ -136,26 +142,59 @@ def plan(book: list[Chapter], weeks: list[dict]) -> list[list[str]]:
     Raises
     ------
     ValueError
-        If a name is that of nothing, or a function is to be written before those that it calls.
+        If a name is that of nothing, a function is to be written before those that it calls, or a chapter to be read
+        before those that it needs, and nothing of it skipped.
     """
-    rows, written = [], set()
+    rows, known, written = [], set(), set()
     for number, week in enumerate(weeks, 1):
-        unknown = set(week) - {"read", "meet", "write"}
-        if unknown:
-            raise ValueError(f"week {number} has the unknown key {min(unknown)}")
-        read = [chapter_of(book, topic) or topic for topic in week.get("read", [])]
-        pages = [each for each in read if isinstance(each, Chapter)]
-        links = [f"[chapter\u00a0{each.number}](/{each.page}.ipynb)" if each in pages else each for each in read]
-        write, functions = assigned(book, week.get("write", []))
-        written |= {each.id for each in functions}
-        for each in functions:
-            if missing := {f"{each.exercise.topic}.{name}" for name in calls(each)} - written:
-                raise ValueError(f"week {number}: {each.id} calls {min(missing)}, which nobody is told to write")
-        home = sum(each.minutes for each in pages) + minutes_of(functions)
-        tasks = [f"{word} {', '.join(what)}" for word, what in (("read", links), ("write", write)) if what]
-        tasks += [share(functions)] if share(functions) else []
-        rows.append([str(number), "; ".join(tasks) + (f" ({hours(home)})" if home else ""), week.get("meet", "")])
+        try:
+            rows.append([str(number), at_home(book, week, known, written), week.get("meet", "")])
+        except ValueError as problem:
+            raise ValueError(f"week {number}: {problem}") from None
     return rows
+
+
+def at_home(book: list[Chapter], week: dict, known: set[int], written: set[str]) -> str:
+    """What is read and written in a week; chapters and functions of the weeks before are `known` and `written`."""
+    if unknown := set(week) - {"read", "skip", "meet", "write"}:
+        raise ValueError(f"it has the unknown key {min(unknown)}")
+    read, minutes = reading(book, week, known)
+    write, functions = assigned(book, week.get("write", []))
+    written |= {each.id for each in functions}
+    for each in functions:
+        if missing := {f"{each.exercise.topic}.{name}" for name in calls(each)} - written:
+            raise ValueError(f"{each.id} calls {min(missing)}, which nobody is told to write")
+    minutes += minutes_of(functions)
+    tasks = [read, f"write {', '.join(write)}" if write else "", share(functions)]
+    return "; ".join(filter(None, tasks)) + (f" ({hours(minutes)})" if minutes else "")
+
+
+def reading(book: list[Chapter], week: dict, known: set[int]) -> tuple[str, int]:
+    """What is to be read in a week, and how long that takes; its chapters are `known` then."""
+    topics, skip = week.get("read", []), week.get("skip", [])
+    pages = [chapter for topic in topics if (chapter := chapter_of(book, topic))]
+    known |= {each.number for each in pages}
+    if absent := set(skip) - {section for each in pages for section in each.sections}:
+        raise ValueError(f"no chapter that is read has a section {min(absent)!r} to skip")
+    for each in pages:
+        if not skip and (missing := needed(each.needs) - known):
+            raise ValueError(f"chapter {each.number} is read before chapter {min(missing)}, which it needs: skip what?")
+    links = {each.topic: f"[chapter\u00a0{each.number}](/{each.page}.ipynb)" for each in pages}
+    said = f"read {', '.join(links.get(topic, topic) for topic in topics)}" if topics else ""
+    return said + (f" without *{'* and *'.join(skip)}*" if skip else ""), sum(each.minutes for each in pages)
+
+
+def needed(text: str) -> set[int]:
+    """The chapters that it names, as in "chapter 8", "chapters 2, 3 and 6" and "chapters 2 to 4"."""
+    runs = " ".join(re.findall(r"chapters?\s((?:\d+|, | and | to )+)", text))
+    pairs = [(int(first), int(last or first)) for first, last in re.findall(r"(\d+)(?: to (\d+))?", runs)]
+    return {number for first, last in pairs for number in range(first, last + 1)}
+
+
+def needs(book: list[Chapter]) -> list[str]:
+    """A list of the applications and of what they need, as they say it."""
+    applications = [each for each in book if each.page.startswith(PARTS[1])]
+    return [f"- chapter\u00a0{each.number}, [{each.title}](/{each.page}.ipynb): {each.needs}" for each in applications]
 
 
 def assigned(book: list[Chapter], names: list[str]) -> tuple[list[str], list[Function]]:
@@ -209,7 +248,7 @@ def chapter_of(book: list[Chapter], topic: str) -> Chapter | None:
 
 # ---------------------------------------------------------------- directives
 class Teaching(SphinxDirective):
-    """What the three directives share: the chapters, and Markdown that is parsed in place."""
+    """What the directives share: the chapters, and Markdown that is parsed in place."""
 
     def run(self):
         root = Path(self.env.srcdir)
@@ -259,6 +298,11 @@ class Plan(Teaching):
 
     def content_nodes(self, body):
         return self.table(["Week", "At home", "In class"], plan(self.book, body))  # three columns, for a phone
+
+
+class Needs(Teaching):
+    def content_nodes(self, body):
+        return self.parse(needs(self.book))
 
 
 class Map(Teaching):
@@ -328,6 +372,7 @@ def setup(app):
     """Register with Sphinx."""
     app.add_directive("teaching-times", Times)
     app.add_directive("teaching-plan", Plan)
+    app.add_directive("teaching-needs", Needs)
     app.add_directive("teaching-map", Map)
     app.add_directive("teaching-projects", Projects)
     app.add_role("slip", SlipSentence())

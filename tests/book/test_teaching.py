@@ -115,10 +115,10 @@ def test_plans_can_be_followed(weeks):
 
 
 def test_a_week_says_what_is_done_and_how_long_it_takes():
-    weeks = [{"read": ["mixtures"], "meet": "Old Faithful", "write": ["mixtures.log_sum_exp", "the report"]}]
-    [[number, home, meet]] = teaching.plan(BOOK, weeks)
+    week = {"read": ["mixtures"], "meet": "Old Faithful", "write": ["mixtures.log_sum_exp", "the report"]}
+    _, [number, home, meet] = teaching.plan(BOOK, [{"read": ["incomplete_data"]}, week])
     page, sheet = "(/book/principles/mixtures.ipynb)", "(/book/exercises/mixtures.ipynb)"
-    assert (number, meet) == ("1", "Old Faithful")
+    assert (number, meet) == ("2", "Old Faithful")
     assert home == (
         f"read [chapter\u00a02]{page}; write [`log_sum_exp`]{sheet}, the report; 4 of 32 points (45\u00a0min)"
     )
@@ -130,10 +130,12 @@ def test_a_week_says_what_is_done_and_how_long_it_takes():
     ("week", "sentence"),
     [
         ({"write": ["mixtures.responsibilities"]}, "week 1: mixtures.responsibilities calls mixtures.log_sum_exp"),
-        ({"write": ["mixtures.k_step"]}, "mixtures has no function k_step"),
-        ({"write": ["cell_types"]}, "cell_types has no exercise"),
-        ({"read": ["mixture"]}, "there is no chapter mixture"),
-        ({"reed": ["mixtures"]}, "week 1 has the unknown key reed"),
+        ({"write": ["mixtures.k_step"]}, "week 1: mixtures has no function k_step to write"),
+        ({"write": ["cell_types"]}, "week 1: cell_types has no exercise to write"),
+        ({"read": ["mixture"]}, "week 1: there is no chapter mixture"),
+        ({"read": ["mixtures"]}, "week 1: chapter 2 is read before chapter 1, which it needs"),
+        ({"read": ["incomplete_data"], "skip": ["E"]}, "week 1: no chapter that is read has a section 'E' to skip"),
+        ({"reed": ["mixtures"]}, "week 1: it has the unknown key reed"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_an_error(week, sentence):
@@ -150,3 +152,36 @@ def test_calls_are_those_of_the_reference_wherever_they_stand():
     fit = MIXTURES.functions["fit"]
     assert teaching.calls(fit) == {"log_sum_exp", "log_joint", "responsibilities", "m_step"}
     assert teaching.calls(MIXTURES.functions["log_sum_exp"]) == set()
+
+
+def test_a_section_may_be_skipped_for_want_of_a_chapter():
+    [[_, home, _]] = teaching.plan(BOOK, [{"read": ["mixtures"], "skip": ["The model", "Check yourself"]}])
+    page = "(/book/principles/mixtures.ipynb)"
+    assert home == f"read [chapter\u00a02]{page} without *The model* and *Check yourself* (35\u00a0min)"
+
+
+def test_the_longest_plan_reads_the_whole_book():
+    read = [topic for week in PLANS[-1] for topic in week.get("read", [])]
+    assert sorted(read) == sorted(chapter.topic for chapter in BOOK)
+
+
+@pytest.mark.parametrize(
+    ("needs", "numbers"),
+    [
+        ("chapter 8; the saddle points of chapter 6", {6, 8}),
+        ("chapters 1 and 2; matrices", {1, 2}),
+        ("chapters 2, 3 and 6; 2 hours", {2, 3, 6}),
+        ("chapters 2 to 4; priors (chapter 6)", {2, 3, 4, 6}),
+        ("a little NumPy", set()),
+    ],
+)
+def test_needs_name_chapters(needs, numbers):
+    assert teaching.needed(needs) == numbers
+
+
+def test_applications_say_what_they_need():
+    lines = teaching.needs(BOOK)
+    assert len(lines) == 8
+    hmm = next(chapter for chapter in BOOK if chapter.topic == "hmm")
+    assert hmm.needs.startswith("chapter 2; ")
+    assert f"- chapter\u00a012, [Hidden paths](/book/applications/hmm.ipynb): {hmm.needs}" in lines
