@@ -29,6 +29,20 @@ class FittedWorld:
     absent: Any = None  # (V,) of bool: which numbers lie on a boundary and have no error
 
 
+def to_converge(estimator: Any, limit: str = "max_iter") -> str:
+    """What the user of an estimator that stopped too early can do; acceleration only where it is there and off.
+
+    Examples
+    --------
+    >>> import emlib
+    >>> to_converge(emlib.PoissonMixture()), to_converge(emlib.PoissonMixture(accelerate="squarem"))
+    ("raise max_iter, loosen tol, or set accelerate='squarem'", 'raise max_iter or loosen tol')
+    """
+    if getattr(estimator, "accelerate", "no such parameter") is None:
+        return f"raise {limit}, loosen tol, or set accelerate='squarem'"
+    return f"raise {limit} or loosen tol"
+
+
 class EMEstimator(BaseEstimator):  # type: ignore[misc]
     """Base of every estimator that is fitted by EM.
 
@@ -79,7 +93,7 @@ class EMEstimator(BaseEstimator):  # type: ignore[misc]
         if best.reason == "max_iter":
             warnings.warn(
                 f"{name} stopped at {self._limit}={best.n_iter} before it had converged; "
-                f"raise {self._limit}, loosen tol, or set accelerate='squarem'.",
+                f"{to_converge(self, self._limit)}.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -91,6 +91,19 @@ def test_two_coins():
     assert coins.weights_.tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("estimator", "advice"),
+    [
+        (GaussianMixture(3, max_iter=1, random_state=0), r"raise max_iter, loosen tol, or set accelerate='squarem'\.$"),
+        (GaussianMixture(3, max_iter=1, accelerate="squarem", random_state=0), r"; raise max_iter or loosen tol\.$"),
+        (KMeans(3, max_iter=1, random_state=0), r"; raise max_iter or loosen tol\.$"),
+    ],
+)
+def test_advice_is_about_parameters_that_are_there_and_unused(estimator, advice):
+    with pytest.warns(ConvergenceWarning, match=advice):
+        estimator.fit(IRIS)
+
+
 # ------------------------------------------------------------------ drop-in for scikit-learn
 
 

@@ -339,8 +339,10 @@ def test_table(tmp_path):
 
 
 def test_stopped_early_says_how_far():
-    with pytest.warns(ConvergenceWarning, match="at most .* nats below the maximum"):
+    with pytest.warns(ConvergenceWarning, match=r"at most .* nats below the maximum; raise max_iter or loosen tol\.$"):
         TranscriptQuantifier(max_iter=1).fit(TOY)
+    with pytest.warns(ConvergenceWarning, match="or set accelerate='squarem'"):
+        TranscriptQuantifier(max_iter=1, accelerate=None).fit(TOY)
 
 
 def test_clone_and_failed_fit_leave_no_trace():

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...engine import em
 from ...engine.latent import FloatArray
+from ..base import to_converge
 from ..checks import check_real, check_whole, generator
 from ..uncertainty import check_level
 from .classes import EquivalenceClasses
@@ -154,7 +155,7 @@ class TranscriptQuantifier(BaseEstimator):  # type: ignore[misc]
         if found.reason == "max_iter":
             warnings.warn(
                 f"TranscriptQuantifier stopped at max_iter={found.n_iter}, at most {self.gap_:.3g} nats below the "
-                "maximum; raise max_iter, loosen tol, or set accelerate='squarem'.",
+                f"maximum; {to_converge(self)}.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
