@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import KFold
+from sklearn.utils.validation import validate_data
 
 from ..engine.blocks import slices
 from ..engine.latent import FloatArray
@@ -121,6 +122,7 @@ def select_n_components(
             fitted = clone(model).set_params(n_components=K).fit(table)
             estimators.append(fitted)
             scores.append(_held_out(fitted, table, folds) if criterion == "cv" else _score(fitted, table, criterion))
+            _know_columns(fitted, X)
             tick()
     log_likelihoods = np.array([fitted.log_likelihood_ for fitted in estimators])
     return Selection(criterion, np.array(numbers), np.array(scores), log_likelihoods, tuple(estimators))
@@ -148,9 +150,16 @@ def _select_n_states(
                 scores.append(_held_out_sequences(fitted, table, own, folds))
             else:
                 scores.append(float(getattr(fitted, criterion)(table, own)))
+            _know_columns(fitted, X)
             tick()
     log_likelihoods = np.array([fitted.log_likelihood_ for fitted in estimators])
     return Selection(criterion, np.array(numbers), np.array(scores), log_likelihoods, tuple(estimators))
+
+
+def _know_columns(fitted: Any, X: Any) -> None:
+    """Name the columns as X does; what was fitted and scored is an array made of X once, which has no names."""
+    if len(getattr(X, "shape", ())) == 2:
+        validate_data(fitted, X, reset=True, skip_check_array=True)
 
 
 def _held_out_sequences(fitted: Any, X: Any, lengths: Any, folds: int) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from emlib import GaussianMixture, PoissonMixture, select_n_components
+from emlib import GaussianHMM, GaussianMixture, PoissonMixture, select_n_components
 from emlib.data import fetal_lamb, old_faithful, penguins
 
 
@@ -31,6 +32,23 @@ def test_icl_charges_for_overlap():
     bic, icl = (select_n_components(model, X, [1, 2], criterion) for criterion in ("bic", "icl"))
     assert icl.scores[0] == bic.scores[0]
     assert icl.scores[1] > bic.scores[1] + 50
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("criterion", ["bic", "cv"])
+@pytest.mark.parametrize("model", [GaussianMixture(random_state=0), GaussianHMM(random_state=0)])
+def test_columns_keep_their_names(model, criterion):
+    frame = pd.DataFrame(old_faithful(), columns=["eruption", "waiting"])
+    options = {"lengths": [100, 172], "folds": 2} if isinstance(model, GaussianHMM) else {}
+    found = select_n_components(model, frame, [1, 2], criterion, **options)
+    for fitted in found.estimators:
+        assert fitted.feature_names_in_.tolist() == ["eruption", "waiting"]
+        fitted.predict(frame)
+    with pytest.raises(ValueError, match="feature names should match"):
+        found.best.predict(frame.rename(columns={"waiting": "pause"}))
+    plain = select_n_components(model, old_faithful(), [1, 2], criterion, **options)
+    assert not hasattr(plain.best, "feature_names_in_")
+    np.testing.assert_allclose(plain.scores, found.scores, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
