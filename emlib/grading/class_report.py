@@ -48,7 +48,7 @@ def class_report(marks: Marks, results: dict[str, Record], exercises: list[Exerc
     except ImportError:
         raise ValueError("the report on the class is drawn with Matplotlib: pip install 'emlib[grading]'") from None
     handed_in = [student for student in marks.students if student.handed_in]
-    totals = np.array([student.counted for student in handed_in])
+    totals = np.array([student.counted for student in handed_in if not student.ungraded])
     out_of = sum(one.out_of for one in exercises)
     # A canvas of its own: nobody's figures or settings are touched.
     with mpl.rc_context():

@@ -121,6 +121,11 @@ class StudentMark:
         """Whether there was any file."""
         return NOTHING not in self.reasons
 
+    @property
+    def ungraded(self) -> bool:
+        """Whether something was handed in, and nothing of it could be graded: there is a reason then, and no mark."""
+        return self.handed_in and not any(one.result for one in self.exercises)
+
 
 @dataclass(frozen=True)
 class Marks:

@@ -77,7 +77,7 @@ class Ran:
     @property
     def without_mark(self) -> list[StudentMark]:
         """Those who handed something in of which nothing could be graded."""
-        return [one for one in self.marks.students if one.handed_in and not any(mark.result for mark in one.exercises)]
+        return [one for one in self.marks.students if one.ungraded]
 
     @property
     def n_waiting(self) -> int:

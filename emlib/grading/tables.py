@@ -21,7 +21,7 @@ CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Sec
 
 
 def write_grades(marks: Marks, path: Path) -> None:
-    """``grades.csv``: a line for each student."""
+    """``grades.csv``: a line for each student. Marks that are not known yet are left empty, as in `write_canvas`."""
     headings = ["student", "name", "mark", "of", "status", *marks.topics]
     headings += [f"{topic}: {what}" for topic in marks.topics for what in ("earned", "percent off", "attempt", "file")]
     by_hand = marks.students[0].exercises if marks.students else ()
@@ -29,10 +29,11 @@ def write_grades(marks: Marks, path: Path) -> None:
     rows = []
     for student in marks.students:
         status = "; ".join(student.reasons) or "graded"
-        row: list[Any] = [student.student, student.name, student.counted, student.points, status]
-        row += [one.counted for one in student.exercises]
+        known = not student.ungraded
+        row: list[Any] = [student.student, student.name, student.counted if known else "", student.points, status]
+        row += [one.counted if known else "" for one in student.exercises]
         for one in student.exercises:
-            row += [one.earned, one.percent_off, one.attempt or "", one.file]
+            row += [*((one.earned, one.percent_off) if known else ("", "")), one.attempt or "", one.file]
         row += ["" if each.earned is None else each.earned for one in student.exercises for each in one.by_hand]
         rows.append(row)
     # Spreadsheets take a file without this mark for something else than UTF-8.
@@ -52,8 +53,7 @@ def write_canvas(marks: Marks, roster: Roster, assignment: str, path: Path) -> N
     rows: list[Sequence[Any]] = [[*columns, assignment], [*possible, out_of]]
     for student in roster.students:
         mark = by_id[student.id]
-        ungraded = mark.handed_in and not any(one.result for one in mark.exercises)
-        rows.append([*(student.line[column] for column in columns), "" if ungraded else mark.counted])
+        rows.append([*(student.line[column] for column in columns), "" if mark.ungraded else mark.counted])
     write_whole(path, _csv(rows))
 
 

@@ -85,7 +85,7 @@ def test_a_class_with_broken_notebooks(place):
     assert len(table) == 20 + len(BROKEN)
     for name, row in table.items():
         if name.startswith("broken"):
-            assert row["mark"] == "0.0"
+            assert row["mark"] == row["mixtures"] == row["mixtures: earned"] == ""
             assert "broken" in row["status"]
             assert "\n" not in row["status"]
         else:
@@ -93,7 +93,11 @@ def test_a_class_with_broken_notebooks(place):
             assert float(row["mark"]) == (25 if int(name[-2:]) % 2 else 0)
     assert len(ran.without_mark) == len(BROKEN)
     assert ran.needs_a_look
-    assert len(list((place.out / "feedback").iterdir())) == 27
+    pages = {path.name.partition("-")[0]: path.read_text() for path in (place.out / "feedback").iterdir()}
+    assert len(pages) == 27
+    assert "No mark yet" in pages["broken0"]
+    assert "No mark yet" not in pages["student00"]
+    assert f"Median 12.5 of {MIXTURES.points} points" in (place.out / "class.html").read_text()  # of those with a mark
     log = [json.loads(line) for line in (place.out / "log.jsonl").read_text().splitlines()]
     assert sum(line["what"] == "result" for line in log) == 27
 
@@ -113,6 +117,15 @@ def test_a_roster_names_who_is_missing_and_who_is_unknown(place, tmp_path):
     assert list(canvas[0]) == ["Student", "ID", "SIS Login ID", "Section", "Homework 2 (99)"]
     assert [row["Homework 2 (99)"] for row in canvas] == ["32", "32.0", "0.0"]
     assert not (place.out / "canvas.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_a_mark_is_empty_in_every_table_as_long_as_nothing_could_be_graded(place, tmp_path):
+    hand_in(place, ada=b"{", bob=starter())
+    roster = tmp_path / "roster.csv"
+    roster.write_text("Student,ID,SIS Login ID,Section\nAda,1,ada,A\nBob,2,bob,A\nCyd,3,cyd,A\n")
+    run(place, roster=roster, assignment="Homework")
+    assert [row["mark"] for row in rows(place.out / "grades.csv")] == ["", "0.0", "0.0"]
+    assert [row["Homework"] for row in rows(place.out / "canvas.csv")] == ["32", "", "0.0", "0.0"]
 
 
 def test_names_are_hostile(place):
