@@ -55,6 +55,22 @@ def test_every_picture_has_a_description_of_its_own(page):
     assert len(alts) == len(set(alts))
 
 
+ACCIDENT = re.compile(r"^(?!\s*(?:[-*|>]|\d+\.\s))[^\n]*\w[^\n]*\n1[.)] .*", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_of_a_paragraph_begins_like_a_list(page):
+    """A line that is broken before "1." at the end of a sentence cuts it into a list."""
+    text = ROOT / f"{page}.md"
+    sources = [text.read_text(encoding="utf-8")] if text.is_file() else cells(page, "markdown")
+    assert [found[0] for source in sources for found in ACCIDENT.finditer(source)] == []
+
+
+def test_such_a_line_would_be_found():
+    assert ACCIDENT.search("which are positive between 0 and\n1. So its logarithm")
+    assert not ACCIDENT.search("Two things:\n\n1. one\n2. two")
+
+
 # ---------------------------------------------------------------- numbers
 # A number with three or more significant digits is a claim. Its source is one of
 #   - {glue}: it was computed by the page;
