@@ -147,6 +147,41 @@ def test_every_public_name_is_on_a_page_of_the_reference():
     assert [thing for thing in public if f"{thing.__module__}.{thing.__qualname__}" not in documented] == []
 
 
+def test_the_reference_has_attributes_under_their_own_names():
+    """Not without the underscore at their end, and none as the type of the next."""
+    shown = {}
+    for page in PAGES:
+        if page.startswith("book/reference/"):
+            for described in soup(f"{page}.html").select("dl.py.class"):
+                fields = described.select("dd > dl.field-list > dt")
+                names = [
+                    name.get_text()
+                    for field in fields
+                    if field.get_text().startswith("Attributes")
+                    for name in field.find_next_sibling("dd").select("li > p > strong")
+                ]
+                shown[described.find("dt")["id"]] = names
+    mixture = shown["emlib.models.mixtures.GaussianMixture"]
+    assert mixture[:5] == ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
+    assert "starts_" in mixture
+    strange = {name for names in shown.values() for name in names if not name.isidentifier()}
+    assert strange == set()
+
+
+NAMES = re.compile(r"\*{0,2}\w+([.]\w+)*(, \w+)*")
+
+
+def test_no_sentence_of_a_docstring_became_a_list_or_a_parameter():
+    """A sentence that begins with "T. " is the item T of a list; one in a list of parameters is a parameter."""
+    for page in PAGES:
+        if page.startswith("book/reference/"):
+            article = soup(f"{page}.html").find("article")
+            assert article.select("ol.upperalpha, ol.loweralpha, ol.upperroman, ol.lowerroman") == []
+            names = article.select("dl.field-list > dd > ul > li > p > strong:first-child")
+            strange = [name.get_text() for name in names if not NAMES.fullmatch(name.get_text())]
+            assert strange == [], page
+
+
 def test_api_page_says_what_everything_in_emlib_is_for():
     listed = {link.get_text() for link in soup("book/appendix/api.html").select("main table a")}
     assert {name for name in emlib.__all__ if not inspect.ismodule(getattr(emlib, name))} <= listed

@@ -25,7 +25,7 @@ class Identifiability:
     rank : int
         Independent equations that the classes give for the T shares, sums of linked sets included.
     n_transcripts : int
-        T. If `rank` is as large, every share is determined.
+        Their number T. If `rank` is as large, every share is determined.
     groups : tuple of tuples of str
         Transcripts that can exchange fragments; the sum of a group is determined, its parts are not.
     never_seen : tuple of str
