@@ -32,6 +32,8 @@ DOLLARS = re.compile(r"(?<![\\$])(\$\$?)(?=\S)([^$]*?[^$\s\\])\1(?!\d)")
 
 WORDS = re.compile(r"\\[a-zA-Z]+|\\.|[^\\{}]+|[{}]", re.DOTALL)
 BEFORE, AFTER = re.compile(r"[(\[“‘]*$"), re.compile(r"[,.;:!?)\]”’-]*")
+PER_CENT = re.compile(r"(?<=\d)\s+(?=%)")
+AS_WRITTEN = (nodes.FixedTextElement, nodes.literal, nodes.raw, nodes.math, nodes.math_block, nodes.Invisible)
 MOST_TOGETHER = 24  # characters of TeX: a third of a phone's line
 OPENING, CLOSING = {"{", r"\begin", r"\left"}, {"}", r"\end", r"\right"}
 
@@ -159,6 +161,19 @@ def keep_together(app, doctree, docname):
             parent[here - 1] = nodes.Text(before[: -len(opening)])
 
 
+def keep_per_cent(app, doctree, docname):
+    """Tie "%" to its number, which may be a computed one: a line must not begin with the sign."""
+    for parent in doctree.findall(nodes.Element):
+        if isinstance(parent, AS_WRITTEN):
+            continue
+        last = ""  # what stands before: a computed number is an element of its own
+        for here, child in enumerate(parent):
+            if isinstance(child, nodes.Text):
+                child = nodes.Text(PER_CENT.sub("\u00a0", last + child)[len(last) :])
+                parent[here] = child
+            last = "0" if isinstance(child, nodes.math) else child.astext()[-1:]
+
+
 def add_style(app, page):
     """Load the style sheet where there is an equation."""
     if 'class="katex' in page.html or page.context.get("em_widget_math"):
@@ -171,5 +186,6 @@ def setup(app):
     app.add_config_value("katex_macros", {}, "html")
     app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
     app.connect("doctree-resolved", keep_together)
+    app.connect("doctree-resolved", keep_per_cent)
     app.connect("page-output", add_style)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

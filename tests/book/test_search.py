@@ -24,7 +24,7 @@ DEFINED = {
     "em algorithm": "EM-algorithm",
     "responsibilities": "responsibility",
     "pseudocount": "pseudo-count",
-    "Fisher’s identity": "Fisher-s-identity",  # noqa: RUF001 (the apostrophe of a phone)
+    "Fisher’s identity": "Fisher-s-identity",  # the apostrophe of a phone
 }
 
 

@@ -100,3 +100,23 @@ def test_short_equations_keep_their_punctuation():
     assert told("$x", ", ", "$y", ".") == ["x,", "y."]
     assert told("$a", "$b", ")") == ["b)"]
     assert told("for ", "$" + "x + " * 10, ", it") == []
+
+
+def test_per_cent_stays_with_its_number():
+    def tied(*parts):
+        document = new_document("page")
+        document += nodes.paragraph("", "", *parts)
+        typeset.keep_per_cent(None, document, "page")
+        return document.astext()
+
+    def glued(number):
+        return nodes.inline("", number, classes=["pasted-text"])
+
+    assert tied(nodes.Text("all 32 % of 5\n% and 7%, 8 %.")) == "all 32\u00a0% of 5\u00a0% and 7%, 8\u00a0%."
+    assert tied(nodes.Text("in "), glued("98.7"), nodes.Text(" % of 3")) == "in 98.7\u00a0% of 3"
+    assert tied(glued("6"), nodes.Text("\n% of 9 %")) == "6\u00a0% of 9\u00a0%"
+    assert tied(nodes.math("p", "p"), nodes.Text(" %")) == "p\u00a0%"
+    assert tied(nodes.strong("", "12 %"), nodes.Text(", ")) == "12\u00a0%, "
+    assert tied(nodes.literal("", "7 % 4"), nodes.Text(" is 3")) == "7 % 4 is 3"
+    assert tied(nodes.Text("what % is, "), glued("4"), nodes.Text(" of 5")) == "what % is, 4 of 5"
+    assert tied(nodes.Text(" % alone"), glued("4"), nodes.Text(" % alone")) == " % alone4\u00a0% alone"
