@@ -194,6 +194,8 @@ def _report(made: Plan, ran: Ran) -> None:
             f"{ran.n_waiting} report{'' if one else 's'} wait{'s' if one else ''} for a reader: enter points in "
             f"{made.settings.out / 'rubric.csv'}, then run the same command again"
         )
+    if ran.n_removed:
+        print(f"removed {ran.n_removed} page{'s' * (ran.n_removed > 1)} of an earlier run from feedback/")
     print(f"wrote grades.csv, feedback/, class.html and more to {made.settings.out}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..course.contract import Exercise
@@ -11,6 +13,8 @@ from .record import Record, write_whole
 from .student_view import see
 from .wording import file_name, one_line
 
+PAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}\.html")  # see `wording.file_name`
+GENERATOR = b'<meta name="generator" content="emlib grade">'  # in the head of every page (templates/base.html)
 FAILED = "A file of yours could not be graded, which need not be your fault; your instructor has been told."
 
 
@@ -41,6 +45,25 @@ def write_feedback(marks: Marks, results: dict[str, Record], exercises: list[Exe
             write_whole(folder / name, feedback(mark, results, exercises))
             written[mark.student] = name
     return written
+
+
+def sweep(folder: Path, written: Iterable[str]) -> list[str]:
+    """Remove the pages of earlier runs that this one has not written, and say which; files that no run wrote stay.
+
+    A student who is known by another name now, since there is a roster, has a page of another name: with the old one
+    beside it, both would be handed back.
+    """
+    new = set(written)
+    others = sorted(path for path in folder.glob("*.html") if path.name not in new and PAGE.fullmatch(path.name))
+    old = [path for path in others if path.is_file() and _is_ours(path)]
+    for path in old:
+        path.unlink()
+    return [path.name for path in old]
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return GENERATOR in file.read(1024)
 
 
 def reasons_for(mark: StudentMark, records: list[Record]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..course import topics
 from .class_report import write_class_report
 from .classroom import Crew, grade_all, place_of
-from .feedback import write_feedback
+from .feedback import sweep, write_feedback
 from .gradebook import Marks, StudentMark, marks_of, write_marks
 from .handed_in import HandedIn, collect
 from .mark import Job, Opening, Task, chosen, exercise, record
@@ -66,6 +66,8 @@ class Ran:
         How many pairs of submissions are alike.
     warnings : list of str
         What the instructor should know, beyond the doubts of `marks`.
+    n_removed : int
+        How many pages of earlier runs are gone from ``feedback``.
     """
 
     marks: Marks
@@ -73,6 +75,7 @@ class Ran:
     n_known: int
     n_pairs: int
     warnings: list[str]
+    n_removed: int = 0
 
     @property
     def without_mark(self) -> list[StudentMark]:
@@ -181,7 +184,8 @@ def run(plan: Plan, tick: Callable[[Record], None] | None = None) -> Ran:
         if any(one.rubric for one in exercises):
             write_rubric(marks, exercises, out / FILE)
         write_log(marks, records, out / "log.jsonl")
-        write_feedback(marks, by_file, exercises, out / "feedback")
+        pages = write_feedback(marks, by_file, exercises, out / "feedback")
+        removed = sweep(out / "feedback", pages.values())
         write_class_report(marks, by_file, exercises, out / "class.html")
         if plan.roster is not None and plan.roster.is_canvas:
             title = settings.assignment or f"emlib {', '.join(marks.topics)}"
@@ -189,7 +193,7 @@ def run(plan: Plan, tick: Callable[[Record], None] | None = None) -> Ran:
         raws = _raws(plan, records)
         pairs = write_similarity(marks, raws, exercises, crew, out / "similarity.html")
     n_known = sum(one.status == "graded" and place_of(Path(), one).name in before for one in records)
-    return Ran(marks, records, n_known, len(pairs), plan.warnings)
+    return Ran(marks, records, n_known, len(pairs), plan.warnings, len(removed))
 
 
 @contextlib.contextmanager

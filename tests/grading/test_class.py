@@ -26,6 +26,7 @@ from emlib.grading.gradebook import read_marks
 from emlib.grading.mark import Job, belongs_to, grade, read_limits
 from emlib.grading.record import Record, from_json, read_record, to_json
 from emlib.grading.session import Settings
+from emlib.grading.wording import file_name
 from tests.grading.stand_in import SECRET, Inline, deadly, filled, sheet, starter, task, unlocked
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong answers
@@ -126,6 +127,27 @@ def test_a_mark_is_empty_in_every_table_as_long_as_nothing_could_be_graded(place
     run(place, roster=roster, assignment="Homework")
     assert [row["mark"] for row in rows(place.out / "grades.csv")] == ["", "0.0", "0.0"]
     assert [row["Homework"] for row in rows(place.out / "canvas.csv")] == ["32", "", "0.0", "0.0"]
+
+
+def test_a_roster_that_comes_later_leaves_one_page_for_each_student(place, tmp_path):
+    hand_in(place, ada=filled(), bob=starter())
+    run(place)
+    pages = place.out / "feedback"
+    [page, _] = sorted(path.name for path in pages.iterdir())
+    foreign = {"notes.html": "mine", "ada-0000aaaa.html": "<html>mine</html>"}  # the second only looks like a page
+    foreign[f"copy of {page}"] = (pages / page).read_text()
+    for name, text in foreign.items():
+        (pages / name).write_text(text)
+    (pages / "folder-0000aaaa.html").mkdir()
+    roster = tmp_path / "roster.csv"
+    roster.write_text("email,name\nada@x.edu,Ada\nbob@x.edu,Bob\n")
+    ran = run(place, roster=roster)
+    assert [one.student for one in ran.marks.students] == ["ada@x.edu", "bob@x.edu"]
+    assert (ran.n_known, ran.n_removed) == (0, 2)  # other names are other inputs
+    left = {path.name for path in pages.iterdir()} - foreign.keys() - {"folder-0000aaaa.html"}
+    assert left == {f"{file_name(who)}.html" for who in ("ada@x.edu", "bob@x.edu")}
+    assert all((pages / name).read_text() == text for name, text in foreign.items())
+    assert run(place, roster=roster).n_removed == 0
 
 
 def test_names_are_hostile(place):
@@ -396,7 +418,12 @@ def test_the_command_says_what_happened(place, capsys, monkeypatch):
     assert "1 of 1 notebooks graded" in capsys.readouterr().out
     hand_in(place, bob=b"{")
     assert cli.main(["grade", str(place.submissions), "--out", str(place.out)]) == 1
-    assert "look: bob: bob.ipynb is no notebook" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "look: bob: bob.ipynb is no notebook" in said
+    assert "removed" not in said
+    (place.submissions / "bob.ipynb").unlink()
+    assert cli.main(["grade", str(place.submissions), "--out", str(place.out)]) == 0
+    assert "removed 1 page of an earlier run from feedback/" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------- the real thing
