@@ -1,8 +1,9 @@
 """What a person judges: points by criterion, entered in a table that lies among the results.
 
 ``rubric.csv`` has a line for each student and project, and a column for each criterion. A run writes it with what was
-entered before, so it is filled in where it lies, and the same command once more counts it. It is read before anything
-is graded; a table with a mistake in it stops the run and stays as it is.
+entered before, so it is filled in where it lies, and the same command once more counts it. What was entered for a
+student or a project that a run does not know is kept below. The table is read before anything is graded; one with a
+mistake in it stops the run and stays as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .wording import in_a_table
 
 FILE = "rubric.csv"
 KEYS = ("student", "exercise")
+PRINTED = (*KEYS, "name", "file")
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,12 @@ def read_rubric(path: Path, exercises: Iterable[Exercise]) -> Rubric:
     if not path.is_file():
         return Rubric()
     criteria = {one.topic: {criterion.name: criterion for criterion in one.rubric} for one in exercises}
-    headings, rows = read_table(path, "rubric")
+    headings, rows = _lines(path)
     missing = [name for name in KEYS if name not in headings]
     if missing:
         raise ValueError(f"{path} has no column {missing[0]!r}; it should have those that emlib grade has written")
     given: dict[tuple[str, str], Criticism] = {}
-    for number, row in enumerate(rows, start=2):
-        entries = {(heading or "").strip(): (entry or "").strip() for heading, entry in row.items() if heading != "…"}
+    for number, entries in enumerate(rows, start=2):
         key = entries["student"], entries["exercise"]
         if key in given:
             raise ValueError(f"{path}, line {number}: a second line for {key[0]} and {key[1]}")
@@ -83,6 +84,22 @@ def read_rubric(path: Path, exercises: Iterable[Exercise]) -> Rubric:
                 points[name] = _points(entries[name], criterion, f"{path}, line {number}")
         given[key] = Criticism(points, entries.get("remark", ""))
     return Rubric(given)
+
+
+def entered(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Headings and lines of the table, those lines alone in which somebody has entered something."""
+    if not path.is_file():
+        return [], []
+    headings, rows = _lines(path)
+    return headings, [row for row in rows if any(entry for heading, entry in row.items() if heading not in PRINTED)]
+
+
+def _lines(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    headings, rows = read_table(path, "rubric")
+    return headings, [
+        {(heading or "").strip(): (entry or "").strip() for heading, entry in row.items() if heading != "…"}
+        for row in rows
+    ]
 
 
 def _points(entry: str, criterion: Criterion, where: str) -> float:
@@ -98,4 +115,4 @@ def _points(entry: str, criterion: Criterion, where: str) -> float:
 def columns(exercises: Sequence[Exercise]) -> list[str]:
     """The headings of the table."""
     criteria = dict.fromkeys(criterion.name for one in exercises for criterion in one.rubric)
-    return [*KEYS, "name", "file", *criteria, "remark"]
+    return [*PRINTED, *criteria, "remark"]

@@ -14,7 +14,7 @@ from ..course.contract import Exercise
 from .gradebook import Marks
 from .record import Record, write_whole
 from .roster import Roster
-from .rubric import columns
+from .rubric import columns, entered
 from .wording import in_a_table
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Section")
@@ -58,8 +58,13 @@ def write_canvas(marks: Marks, roster: Roster, assignment: str, path: Path) -> N
 
 
 def write_rubric(marks: Marks, exercises: Sequence[Exercise], path: Path) -> None:
-    """``rubric.csv``: a line for each report that a person is to judge, with what was entered so far."""
-    headings = columns(exercises)
+    """``rubric.csv``: a line for each report that a person is to judge, with what was entered so far.
+
+    Below stands what was entered for others, such as students who had another name before there was a roster: it does
+    not count, and it is not thrown away.
+    """
+    earlier, old = entered(path)
+    headings = list(dict.fromkeys([*columns(exercises), *(earlier if old else [])]))
     rows = []
     for student in marks.students:
         for one in student.exercises:
@@ -67,6 +72,9 @@ def write_rubric(marks: Marks, exercises: Sequence[Exercise], path: Path) -> Non
                 line = {"student": student.student, "exercise": one.topic, "name": student.name, "file": one.file}
                 line |= {each.name: f"{each.earned:g}" for each in one.by_hand if each.earned is not None}
                 rows.append([(line | {"remark": one.remark}).get(heading, "") for heading in headings])
+    written = {(str(in_a_table(row[0])), row[1]) for row in rows}
+    kept = [line for line in old if (line["student"], line["exercise"]) not in written]
+    rows += [[line.get(heading, "") for heading in headings] for line in kept]
     write_whole(path, "\ufeff" + _csv([headings, *rows]))
 
 

@@ -101,6 +101,19 @@ def test_points_are_counted_kept_and_shown(place, tmp_path):
     assert rows(place.out / FILE)[0]["remark"] == "<b>Well</b> argued."
 
 
+def test_what_was_entered_under_another_name_is_kept(place):
+    run(place, roster=None)
+    enter(place, "ada", method="6", remark="Well argued.")
+    ran = run(place)  # ada is Ada now
+    assert [one.counted for one in ran.marks.students] == [0, 0, 0]
+    table = {row["student"]: row for row in rows(place.out / FILE)}
+    assert list(table) == ["Ada", "Bob", "ada"]  # bob had nothing to lose
+    assert (table["ada"]["method"], table["ada"]["remark"]) == ("6", "Well argued.")
+    assert run(place, roster=None).marks.students[0].counted == 6
+    run(place, exercises=("blood_cells",))  # nobody has written one
+    assert [row["student"] for row in rows(place.out / FILE)] == ["ada"]
+
+
 def test_lateness_counts_for_the_report_too(place, tmp_path):
     run(place)
     enter(place, "Ada", **dict.fromkeys(CRITERIA, "6"))
