@@ -15,7 +15,7 @@ from ..engine.latent import FloatArray
 from ..engine.mixture import Mixture, MixtureParams, MixturePrior
 from .checks import check_table, check_whole, generator, in_short
 from .draws import Draws
-from .gibbs_paths import FLAT, PathDraws, check_components, sample_paths
+from .gibbs_paths import FLAT, PathDraws, check_components, check_start, sample_paths
 from .hmm_estimator import HMMEstimator
 from .mixture_estimator import MixtureEstimator
 from .starts import random_rows
@@ -216,10 +216,7 @@ class GibbsSampler(BaseEstimator):  # type: ignore[misc]
             return [mixture.draw_prior(prior, K, rows.d, rng) for _ in range(C)]
         if isinstance(start, str) and start == "em":
             start = clone(self.model).set_params(random_state=rng).fit(rows.X)
-        if not isinstance(start, type(self.model)):
-            raise ValueError(
-                f"start is {in_short(start)}; it must be 'rows', 'prior', 'em' or a fitted {type(self.model).__name__}."
-            )
+        check_start(start, estimator)
         check_is_fitted(start)
         if (len(start.weights_), start.n_features_in_) != (K, rows.d):
             raise ValueError(

@@ -168,6 +168,18 @@ def check_components(components: Any, family: Any, d: int, name: str) -> None:
         )
 
 
+def check_start(start: Any, estimator: Any) -> None:
+    """Refuse a start that is no fit of this kind of estimator, or one whose components have other parameters."""
+    if not isinstance(start, type(estimator)):
+        raise ValueError(
+            f"start is {in_short(start)}; it must be 'rows', 'prior', 'em' or a fitted {type(estimator).__name__}."
+        )
+    for name in ("covariance_type", "exposure", "zero_inflation"):
+        theirs, ours = (getattr(one, name, None) for one in (start, estimator))
+        if theirs != ours:
+            raise ValueError(f"start was fitted with {name}={theirs!r}, but {name}={ours!r} is to be sampled.")
+
+
 def _starts(
     estimator: Any,
     model: HiddenMarkov,
@@ -190,13 +202,13 @@ def _starts(
         return [_from_prior(estimator, model, data, prior, rng) for _ in range(C)]
     if isinstance(start, str) and start == "em":
         start = clone(estimator).set_params(random_state=rng).fit(table, lengths)
-    if not isinstance(start, type(estimator)):
-        raise ValueError(
-            f"start is {in_short(start)}; it must be 'rows', 'prior', 'em' or a fitted {type(estimator).__name__}."
-        )
+    check_start(start, estimator)
     if check_whole("n_components", start.n_components, 1) != K:
         raise ValueError(f"start has {start.n_components} states, but {K} are to be sampled.")
-    _, _, params = start._world(table, lengths)
+    fitted, _, params = start._world(table, lengths)
+    symbols, own = (getattr(one.family, "n_symbols", None) for one in (fitted, model))
+    if symbols != own:
+        raise ValueError(f"start has an alphabet of {symbols} symbols, but paths of {own} are to be sampled.")
     return [params] * C
 
 

@@ -418,3 +418,39 @@ def test_draws_refuse(galaxies):
         emlib.GibbsSampler(emlib.GaussianMixture(2), update="climb").sample(Y)
     with pytest.raises(ValueError, match="start is 'prior'"):
         emlib.GibbsSampler(emlib.PoissonMixture(2), None, update="maximise").sample(COUNTS, start="prior")
+
+
+@pytest.mark.parametrize(
+    ("model", "fitted", "X", "message"),
+    [
+        (
+            emlib.GaussianMixture(2),
+            emlib.GaussianMixture(2, covariance_type="diag"),
+            Y,
+            "start was fitted with covariance_type='diag', but covariance_type='full' is to be sampled.",
+        ),
+        (
+            emlib.GaussianHMM(2, covariance_type="spherical"),
+            emlib.GaussianHMM(2, covariance_type="diag"),
+            Y,
+            "start was fitted with covariance_type='diag', but covariance_type='spherical' is to be sampled.",
+        ),
+        (
+            emlib.PoissonMixture(2, zero_inflation=True),
+            emlib.PoissonMixture(2),
+            COUNTS,
+            "start was fitted with zero_inflation=False, but zero_inflation=True is to be sampled.",
+        ),
+        (
+            emlib.CategoricalHMM(2, n_features=40),
+            emlib.CategoricalHMM(2, n_features=50),
+            COUNTS[:, :1].astype(int),
+            "start has an alphabet of 50 symbols, but paths of 40 are to be sampled.",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_start_of_another_kind_is_refused(model, fitted, X, message):
+    """One of them used to be sampled all the same, without structural zeros."""
+    with pytest.raises(ValueError, match=rf"^{message}$"):
+        emlib.GibbsSampler(model).sample(X, 2, tune=1, chains=1, start=fitted.fit(X))
