@@ -56,6 +56,11 @@ def check_sequence_table(X: Any, missing: Any) -> tuple[Numeric, NDArray[np.bool
         raise ValueError(f"missing is {missing!r}; it must be None or 'nan'.")
     if is_chunked(X):
         raise TypeError("X is a Dask array; sequences must be in memory, X.compute() for instance.")
+    if _holds_sequences(X):
+        raise ValueError(
+            "X holds several sequences; they must follow each other in one table, np.concatenate(X), "
+            "with lengths=[len(x) for x in X]."
+        )
     if np.ndim(X) == 1:
         X = np.asarray(X).reshape(-1, 1)
     table = check_numbers(X)
@@ -78,6 +83,16 @@ def check_sequence_table(X: Any, missing: Any) -> tuple[Numeric, NDArray[np.bool
     table = np.where(seen[:, None], table, table[np.argmax(seen)])
     check_finite(table)
     return table, seen
+
+
+def _holds_sequences(X: Any) -> bool:
+    """Whether X is several sequences: of different lengths, so that they make no array, or tables stacked up."""
+    try:
+        if np.ndim(X) != 1 or np.asarray(X).dtype != object:
+            return np.ndim(X) > 2
+    except ValueError:
+        return True
+    return any(np.ndim(x) > 0 for x in X)
 
 
 def enough_values(X: Numeric, K: int) -> int:

@@ -390,3 +390,17 @@ def test_an_impossible_sequence_has_no_states():
     assert value == -np.inf
     assert np.isnan(posterior[:2]).all()
     np.testing.assert_allclose(posterior[2:], [[1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [np.arange(3.0), np.arange(4.0)],
+        [np.ones((3, 2)), np.ones((4, 2))],
+        np.zeros((2, 3, 1)),
+        pd.Series([[1.0, 2.0], [3.0, 4.0, 5.0]]),
+    ],
+)
+def test_several_sequences_are_pointed_to_lengths(X):
+    with pytest.raises(ValueError, match=r"^X holds several sequences; .* with lengths=\[len\(x\) for x in X\]\.$"):
+        GaussianHMM(2).fit(X)
