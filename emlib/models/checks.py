@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
@@ -156,8 +157,32 @@ def check_whole(name: str, value: Any, least: int) -> int:
 def check_real(name: str, value: Any, least: float = 0.0) -> float:
     """`value` as a finite number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(float(value)) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a finite number, {least:g} or above.")
+        bound = "" if least == -np.inf else f", {least:g} or above"
+        raise ValueError(f"{name} is {value!r}; it must be a finite number{bound}.")
     return float(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether this is None, NaN or the NA of pandas."""
+    pandas = sys.modules.get("pandas")  # whoever has an NA has imported it
+    return value is None or (pandas is not None and value is pandas.NA) or bool(value != value)
+
+
+def check_prior(value: Any, kind: type) -> Any:
+    """`value` as a prior of this kind, or None.
+
+    Examples
+    --------
+    >>> from emlib.engine.families import GammaPrior
+    >>> check_prior("weak", GammaPrior)
+    Traceback (most recent call last):
+      ...
+    ValueError: prior is 'weak'; it must be None or a GammaPrior.
+    """
+    if value is None or isinstance(value, kind):
+        return value
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    raise ValueError(f"prior is {in_short(value)}; it must be None or {article} {kind.__name__}.")
 
 
 def check_flag(name: str, value: Any) -> bool:

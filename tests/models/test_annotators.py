@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
@@ -114,6 +115,59 @@ def test_repeated_and_missing_ratings_and_words():
     np.testing.assert_allclose(fits[0].predict_proba([[-1, -1, -1, -1]]), fits[0].prevalence_[None])
 
 
+TABLE = pd.DataFrame(
+    {
+        "a": pd.Series([1, None, 0, 1, 0, 1] * 5, dtype=object),
+        "b": [1.0, np.nan, 0, 1, 0, 1] * 5,
+        "c": [1, 1, 0, 1, 0, 0] * 5,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "classes"),
+    [
+        (TABLE, [0.0, 1.0]),
+        (TABLE.astype("Int64"), [0, 1]),
+        (TABLE.replace({1: "yes", 0: "no"}), ["no", "yes"]),
+        (TABLE.astype("Int64").replace({1: 10, 0: 2}), [2, 10]),
+        (TABLE.astype("boolean"), [False, True]),
+        (TABLE.astype("Int64").astype("category"), [0, 1]),
+    ],
+    ids=["objects", "Int64", "words", "two digits", "boolean", "category"],
+)
+def test_tables_of_pandas(table, classes):
+    """Labels keep their type and order, and whatever pandas calls missing is."""
+    plain = DawidSkene().fit(TABLE.to_numpy(dtype=float))
+    fit = DawidSkene().fit(table)
+    assert fit.classes_.tolist() == classes
+    assert {type(label) for label in fit.classes_.tolist()} == {type(label) for label in classes}
+    np.testing.assert_allclose(fit.posterior_, plain.posterior_)
+    np.testing.assert_allclose(fit.predict_proba(table), plain.posterior_)
+
+
+def test_nan_beside_words_is_no_word():
+    fit = DawidSkene().fit([["no", "no", float("nan")], ["yes", "yes", "yes"], ["no", "yes", "no"]] * 5)
+    assert fit.classes_.tolist() == ["no", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "others", "found"),
+    [
+        (["no", "yes"], ["yesterday"] * 3, "the label yesterday; the classes are"),
+        ([0, 1], [1.9, 1.9, 1.9], r"the label 1.9; the classes are \[0, 1\]"),
+        ([0, 1], ["1", "0", "x"], "the label x; the classes are"),
+        ([0.5, 1.5], [1, 0, 1], "the label 1; the classes are"),
+    ],
+)
+def test_a_label_is_not_cut_into_a_known_one(fitted, others, found):
+    no, yes = fitted
+    fit = DawidSkene().fit([[no, no, yes], [yes, yes, yes], [no, no, no]] * 5)
+    assert fit.predict([[no] * 3, [yes] * 3]).tolist() == fitted
+    with pytest.raises(ValueError, match=f"ratings hold {found}"):
+        fit.predict([others])
+
+
 def test_classes_are_named_by_their_labels():
     """Though an annotator mostly says the opposite, and starts are random."""
     truth = np.random.default_rng(0).integers(2, size=500)
@@ -140,11 +194,18 @@ def test_a_prior_keeps_rates_off_the_boundary():
         ([[0, -1], [1, -1]], {}, "annotator 1 gave no rating"),
         ([[0, 1], [1, 1]], {"counts": [3, -2]}, "counts hold -2; they must be whole numbers"),
         ([[0, 1], [1, 1]], {"counts": [3]}, "one for each of 2 rows is needed"),
+        ([[0, 1], [1, 1]], {"groups": [0, 1, 0]}, r"groups have the shape \(3,\); one for each of 2 items is needed"),
+        ([[0, 1], [1, 1]], {"groups": ["x"]}, r"groups have the shape \(1,\)"),
     ],
 )
 def test_bad_input_gets_a_sentence(ratings, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         DawidSkene().fit(ratings, **options)
+
+
+def test_a_prior_is_one_of_annotators():
+    with pytest.raises(ValueError, match="prior is 'weak'; it must be None or an AnnotatorPrior"):
+        DawidSkene(prior="weak").fit([[0, 1], [1, 1]])
 
 
 def test_an_annotator_of_one_word():

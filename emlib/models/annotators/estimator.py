@@ -14,7 +14,7 @@ from ...engine import em
 from ...engine.information import observed_information
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_real, check_whole, generator
+from ..checks import check_prior, check_real, check_whole, generator, is_missing
 from .model import Annotators
 from .parameters import AnnotatorParams, AnnotatorPrior, AnnotatorStats
 
@@ -32,8 +32,10 @@ class DawidSkene(EMEstimator):
         Stands for no rating, as NaN, None and "" do in any case.
     n_init : int
         Starts: the first from shares of votes, as Dawid and Skene's; the others mix votes with noise.
-    max_iter, tol, prior, accelerate, random_state
-        As in the mixtures; the prior is an `AnnotatorPrior`.
+    max_iter, tol, accelerate, random_state
+        As in the mixtures.
+    prior : AnnotatorPrior, optional
+        On class shares and error rates.
 
     Attributes
     ----------
@@ -106,20 +108,23 @@ class DawidSkene(EMEstimator):
         ValueError
             In one sentence, for a table that cannot be used.
         """
-        table = _table(ratings)
+        prior, (table, given) = check_prior(self.prior, AnnotatorPrior), _table(ratings, self.missing)
         names, columns = np.unique(
             np.arange(table.shape[1]) if self.annotators is None else np.asarray(self.annotators), return_inverse=True
         )
         if len(columns) != table.shape[1]:
             raise ValueError(f"annotators has {len(columns)} names, but ratings have {table.shape[1]} columns.")
-        given = ~_blank(table, self.missing)
-        classes = np.unique(table[given].astype(str) if table.dtype == object else table[given])
+        classes = np.unique(table[given])
         if len(classes) < 2:
             raise ValueError(f"ratings hold {len(classes)} label(s), {classes.tolist()}; two are the least.")
         X = self._rows(table, given, classes, columns, names, counts)
-        kinds = np.unique(groups) if groups is not None else None
+        kinds: Any = None
         if groups is not None:
-            X[:, 1] = np.unique(np.asarray(groups), return_inverse=True)[1]
+            if np.shape(groups) != (len(table),):
+                raise ValueError(
+                    f"groups have the shape {np.shape(groups)}; one for each of {len(table)} items is needed."
+                )
+            kinds, X[:, 1] = np.unique(np.asarray(groups), return_inverse=True)
         G, K, J = 1 if kinds is None else len(kinds), len(classes), len(names)
         self._doubts(X, G, J, K, names, classes)
 
@@ -128,10 +133,10 @@ class DawidSkene(EMEstimator):
         best = em.search(
             Annotators(),
             data,
-            self._starts(data, G, J, K),
+            self._starts(data, prior, G, J, K),
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
-            prior=self.prior,
+            prior=prior,
             accelerate=self.accelerate,
         )
         params = _oriented(best.params, Annotators().e_step(data, best.params)[0])
@@ -149,14 +154,16 @@ class DawidSkene(EMEstimator):
     ) -> FloatArray:
         """How many, which group, and how often each annotator gave each label."""
         n, J, K = len(table), len(names), len(classes)
-        labels = np.searchsorted(classes, np.where(given, table, classes[0]).astype(classes.dtype))
-        known = given & (classes[np.minimum(labels, K - 1)] == np.where(given, table, classes[0]).astype(classes.dtype))
-        if (given & ~known).any():
-            raise ValueError(f"ratings hold the label {table[given & ~known][0]}; the classes are {classes.tolist()}.")
+        if "U" in (table.dtype.kind, classes.dtype.kind):
+            table, classes = table.astype(str), classes.astype(str)  # of any length: cut, "yesterday" would be "yes"
+        said = given[:, :, None] & (table[:, :, None] == classes)
+        unknown = given & ~said.any(axis=2)
+        if unknown.any():
+            raise ValueError(f"ratings hold the label {table[unknown][0]}; the classes are {classes.tolist()}.")
         X = np.zeros((n, 2 + J * K))
         X[:, 0] = 1.0 if counts is None else _counts(counts, n)
-        i, c = np.nonzero(given)
-        np.add.at(X, (i, 2 + columns[c] * K + labels[i, c]), 1.0)
+        i, c, k = np.nonzero(said)
+        np.add.at(X, (i, 2 + columns[c] * K + k), 1.0)
         return X
 
     def _doubts(self, X: FloatArray, G: int, J: int, K: int, names: Any, classes: Any) -> None:
@@ -181,7 +188,7 @@ class DawidSkene(EMEstimator):
                 stacklevel=3,
             )
 
-    def _starts(self, data: FloatArray, G: int, J: int, K: int) -> list[AnnotatorParams]:
+    def _starts(self, data: FloatArray, prior: AnnotatorPrior | None, G: int, J: int, K: int) -> list[AnnotatorParams]:
         """From votes, and from votes half drowned in noise."""
         rng, model = generator(self.random_state), Annotators()
         votes = data[:, 2:].reshape(-1, J, K).sum(axis=1)
@@ -192,16 +199,15 @@ class DawidSkene(EMEstimator):
             shares = data[:, :1] * shares
             counts = np.array([shares[data[:, 1] == g].sum(axis=0) for g in range(G)])
             ratings = (shares.T @ data[:, 2:]).reshape(K, J, K).swapaxes(0, 1)
-            starts.append(model.m_step(AnnotatorStats(counts + 0.1, ratings + 0.1), self.prior))
+            starts.append(model.m_step(AnnotatorStats(counts + 0.1, ratings + 0.1), prior))
         return starts
 
     def predict_proba(self, ratings: Any) -> FloatArray:
         """Class probabilities (n, K) of other items, those of the first group if there are several."""
         check_is_fitted(self)
-        table = _table(ratings)
+        table, given = _table(ratings, self.missing)
         if table.shape[1] != self.n_features_in_:
             raise ValueError(f"ratings have {table.shape[1]} columns; DawidSkene was fitted on {self.n_features_in_}.")
-        given = ~_blank(table, self.missing)
         X = self._rows(table, given, self.classes_, self._columns_of, self.annotators_, None)
         return Annotators().posterior(X, self._params)[0]
 
@@ -229,21 +235,34 @@ def _oriented(params: AnnotatorParams, stats: AnnotatorStats) -> AnnotatorParams
     return AnnotatorParams(params.prevalence[:, order], params.confusion[:, order])
 
 
-def _table(ratings: Any) -> NDArray[Any]:
+def _table(ratings: Any, missing: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Ratings as numbers or as words, and where there is one: what the table holds elsewhere means nothing."""
     table = np.asarray(ratings)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"ratings have the shape {table.shape}; rows of items and columns of ratings are needed.")
-    return table
-
-
-def _blank(table: NDArray[Any], missing: Any) -> NDArray[np.bool_]:
-    """Where there is no rating."""
     if table.dtype.kind in "iub":
-        return np.asarray(table == missing)
+        return table, np.asarray(table != missing)
     if table.dtype.kind == "f":
-        return np.asarray(np.isnan(table) | (table == missing))
-    blank = [[v is None or v != v or v in ("", missing, str(missing)) for v in row] for row in table.tolist()]
-    return np.array(blank)
+        return table, np.asarray(~np.isnan(table) & (table != missing))
+    if not isinstance(ratings, np.ndarray):
+        table = np.asarray(ratings, dtype=object)  # beside words in a list, NumPy writes NaN as the word "nan"
+    given = np.array([[not _blank(v, missing) for v in row] for row in table.tolist()])
+    return (_alike(table, given) if table.dtype == object else table), given
+
+
+def _blank(value: Any, missing: Any) -> bool:
+    """Whether this stands for no rating."""
+    return is_missing(value) or value in ("", missing, str(missing))
+
+
+def _alike(table: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[Any]:
+    """A table of objects as one of numbers, if all that is given are numbers, and else of words."""
+    values = table[given].tolist()
+    numbers = all(isinstance(v, (bool, int, float, np.bool_, np.number)) for v in values)
+    said = np.array(values if numbers else [str(v) for v in values])
+    alike = np.zeros(table.shape, dtype=said.dtype)
+    alike[given] = said
+    return alike
 
 
 def _counts(counts: ArrayLike, n: int) -> FloatArray:
