@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import validate_data
 
 from ..engine import chains, em, families
 from ..engine.blocks import threads
@@ -17,7 +18,7 @@ from ..engine.latent import FloatArray, Latent, schedule, tempered
 from ..engine.markov import Held, HiddenMarkov, MarkovParams, MarkovPrior
 from ..engine.sequences import Sequences
 from .base import EMEstimator, FittedWorld
-from .checks import Numeric, check_real, check_shape, check_weights, check_whole, generator
+from .checks import Numeric, check_real, check_shape, check_weights, check_whole, generator, in_short
 from .hmm_zeros import without_what_never_happens
 from .kmeans import KMeans
 from .sequence_checks import check_lengths, check_sequence_table, enough_values
@@ -158,7 +159,7 @@ class HMMEstimator(EMEstimator):
             )
         if not np.isfinite(best.log_likelihood):
             raise ValueError(f"{type(self).__name__} has no finite start: {best.message}")
-        self._report(table, best)
+        self._report(_named(X, table), best)
         self.starts_ = tuple(
             replace(one, params=replace(one.params, components=self._moved(one.params.components, origin)))
             for one in best.starts
@@ -232,7 +233,7 @@ class HMMEstimator(EMEstimator):
             whole = model.from_labels(data, np.zeros(data.n, dtype=np.intp), 1)
             return model.family.weak_prior(whole.components, self.n_components)
         if not isinstance(prior, expected):
-            raise ValueError(f"prior is {prior!r}; it must be None, 'weak' or a {expected.__name__}.")
+            raise ValueError(f"prior is {in_short(prior)}; it must be None, 'weak' or a {expected.__name__}.")
         known: Any = prior
         known.check(self._symbols_or_columns(model, data))
         return known.moved(data.rows.origin) if hasattr(known, "moved") else known
@@ -282,6 +283,8 @@ class HMMEstimator(EMEstimator):
                 f"X has {table.shape[1]} features, but {type(self).__name__} is expecting {self._width} features "
                 "as input."
             )
+        if getattr(self, "n_features_in_", None) == self._width:  # parameters set by hand have columns without names
+            validate_data(self, _named(X, table), reset=False, skip_check_array=True)
         self._check_rows(table, False)
         origin = self._origin(table)
         return (
@@ -422,6 +425,11 @@ class HMMEstimator(EMEstimator):
     def aic(self, X: Any, lengths: Any = None) -> float:
         """Akaike information criterion on X; lower is better."""
         return -2.0 * self.score(X, lengths) + 2.0 * self._n_parameters()
+
+
+def _named(X: Any, table: Numeric) -> Any:
+    """What may say the names of its columns: X, or the table made of it if X has none."""
+    return X if np.ndim(X) == 2 else table
 
 
 def kmeans_labels(X: Numeric, K: int, rng: np.random.Generator) -> Labels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
@@ -123,6 +124,16 @@ def test_a_prior_where_two_columns_never_meet():
     assert np.linalg.eigvalsh(fit.covariance_).min() > 0.1
 
 
+def test_columns_keep_their_names():
+    """A table in another order would be filled with what belongs elsewhere."""
+    X = pd.DataFrame(missing_at_random(100, 8), columns=["temp", "weight", "age"])
+    fit = MissingDataNormal().fit(X)
+    np.testing.assert_allclose(fit.impute(X), MissingDataNormal().fit(X.to_numpy()).impute(X.to_numpy()))
+    for fill in (fit.impute, fit.sample):
+        with pytest.raises(ValueError, match="feature names should match"):
+            fill(X[["weight", "temp", "age"]])
+
+
 @pytest.mark.parametrize(
     ("X", "sentence"),
     [
@@ -145,5 +156,5 @@ def test_manners_of_scikit_learn():
     assert again.get_params()["max_iter"] == 500
     assert again.fit(X).log_likelihood_ == fit.log_likelihood_ == fit.trace_[-1]
     assert (np.diff(fit.trace_) > -1e-9).all()
-    with pytest.raises(ValueError, match="X has 2 columns"):
+    with pytest.raises(ValueError, match="X has 2 features, but MissingDataNormal is expecting 3"):
         fit.impute(X[:, :2])

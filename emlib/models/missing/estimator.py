@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ...engine import em
 from ...engine.blocks import Rows
 from ...engine.families import GaussianParams, NormalInverseWishart
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_numbers, check_real, check_whole, generator
+from ..checks import check_numbers, check_prior, check_real, check_whole, generator
 from .model import HoledNormal, conditional
 
 
@@ -90,7 +90,7 @@ class MissingDataNormal(EMEstimator):
             start,
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
-            prior=self.prior,
+            prior=check_prior(self.prior, NormalInverseWishart),
             accelerate=self.accelerate,
         )
         self._report(X, best)
@@ -119,8 +119,7 @@ class MissingDataNormal(EMEstimator):
     def _filled(self, X: ArrayLike, rng: np.random.Generator | None) -> FloatArray:
         check_is_fitted(self)
         table = self._holed(X).copy()
-        if table.shape[1] != len(self.mean_):
-            raise ValueError(f"X has {table.shape[1]} columns; MissingDataNormal was fitted on {len(self.mean_)}.")
+        validate_data(self, X, reset=False, skip_check_array=True)
         kinds, which = np.unique(~np.isnan(table), axis=0, return_inverse=True)
         for g, seen in enumerate(kinds):
             i, o, m = np.flatnonzero(which.ravel() == g), np.flatnonzero(seen), np.flatnonzero(~seen)
