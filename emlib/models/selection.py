@@ -15,7 +15,8 @@ from sklearn.utils.validation import validate_data
 from ..engine.blocks import slices
 from ..engine.latent import FloatArray
 from ..engine.progress import progress_bar
-from .checks import check_whole
+from .base import EMEstimator
+from .checks import check_whole, in_short
 from .hmm_estimator import HMMEstimator
 from .sequence_checks import check_lengths, check_sequence_table
 from .tables import as_table, is_chunked
@@ -91,7 +92,7 @@ def select_n_components(
     Raises
     ------
     ValueError
-        For an unknown criterion, no or a bad number of components, and all that ``fit`` refuses.
+        For another kind of model, an unknown criterion, no or a bad number of components, and all that ``fit`` refuses.
 
     References
     ----------
@@ -106,6 +107,13 @@ def select_n_components(
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; it must be one of {', '.join(map(repr, CRITERIA))}.")
+    if not (isinstance(model, EMEstimator) and hasattr(model, "n_components")):
+        raise ValueError(
+            f"model is {in_short(model)}; it must be an unfitted mixture or hidden Markov model, such as "
+            "GaussianMixture()."
+        )
+    if not np.iterable(n_components):
+        raise ValueError(f"n_components is {n_components!r}; the numbers to try are needed, such as range(1, 6).")
     numbers = [check_whole("n_components", K, 1) for K in n_components]
     if not numbers:
         raise ValueError("n_components is empty; at least one number is needed.")

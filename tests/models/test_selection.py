@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from emlib import GaussianHMM, GaussianMixture, PoissonMixture, select_n_components
+from emlib import DoubletMixture, GaussianHMM, GaussianMixture, KMeans, PoissonMixture, select_n_components
 from emlib.data import fetal_lamb, old_faithful, penguins
 
 
@@ -56,12 +57,27 @@ def test_columns_keep_their_names(model, criterion):
     [
         (([1, 2], "best"), "criterion is 'best'; it must be one of 'bic'"),
         (([],), "n_components is empty"),
+        ((3,), r"n_components is 3; the numbers to try are needed, such as range\(1, 6\)"),
         (([0],), "n_components is 0; it must be a whole number, 1 or above"),
     ],
 )
 def test_bad_arguments(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         select_n_components(PoissonMixture(), fetal_lamb(), *arguments)
+
+
+@pytest.mark.parametrize("model", [None, GaussianMixture, KMeans(), SklearnMixture()])
+def test_other_models_are_refused(model):
+    with pytest.raises(ValueError, match=r"^model is .*; it must be an unfitted mixture or hidden Markov model"):
+        select_n_components(model, old_faithful(), [1, 2])
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl", "aic", "cv"])
+def test_every_criterion_is_there_for_doublets(criterion):
+    found = select_n_components(DoubletMixture(random_state=0), fetal_lamb()[fetal_lamb() > 0][:, None], [1], criterion)
+    assert found.scores[0] > -2.0 * found.log_likelihoods[0]
+    if criterion == "aic":
+        assert found.scores[0] == pytest.approx(-2.0 * found.log_likelihoods[0] + 2 * 2)  # a rate, a share of doublets
 
 
 def test_bad_folds():

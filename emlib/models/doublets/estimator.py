@@ -193,8 +193,14 @@ class DoubletMixture(EMEstimator):
         """Mean log density of the rows, in nats."""
         return float(self.score_samples(X).mean())
 
+    def _n_parameters(self) -> int:
+        return len(self.weights_) + self.rates_.size  # K - 1 shares, the rates, the share of doublets
+
     def bic(self, X: Any) -> float:
         """Bayesian information criterion on X; lower is better."""
         density = self.score_samples(X)
-        free = len(self.weights_) + self.rates_.size  # K - 1 shares, the rates, the share of doublets
-        return -2.0 * float(density.sum()) + free * math.log(len(density))
+        return -2.0 * float(density.sum()) + self._n_parameters() * math.log(len(density))
+
+    def aic(self, X: Any) -> float:
+        """Akaike information criterion on X; lower is better."""
+        return -2.0 * float(self.score_samples(X).sum()) + 2.0 * self._n_parameters()
