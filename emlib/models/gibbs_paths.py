@@ -107,7 +107,7 @@ def sample_paths(
     if hasattr(model.family, "n_symbols"):  # the alphabet of the draws, whatever table they are asked about
         estimator.set_params(n_features=model.family.n_symbols)
     proper = _own_prior(estimator, model, data, prior, how["update"])
-    starts = _starts(estimator, model, data, proper, table, own, start, C, rng)
+    starts = _starts(estimator, model, data, proper, X, own, start, C, rng)
     walk = wander.sample(model, data, starts, prior=proper, rng=rng, **how)
     kind = type(starts[0].components)
     moved = estimator._moved(kind(**{f.name: walk.parameters[f.name] for f in fields(kind)}), origin)
@@ -185,7 +185,7 @@ def _starts(
     model: HiddenMarkov,
     data: Sequences,
     prior: MarkovPrior | None,
-    table: Any,
+    X: Any,
     lengths: Any,
     start: Any,
     C: int,
@@ -201,11 +201,11 @@ def _starts(
             raise ValueError("start is 'prior', but prior is None; give a prior, or start='rows'.")
         return [_from_prior(estimator, model, data, prior, rng) for _ in range(C)]
     if isinstance(start, str) and start == "em":
-        start = clone(estimator).set_params(random_state=rng).fit(table, lengths)
+        start = clone(estimator).set_params(random_state=rng).fit(X, lengths)
     check_start(start, estimator)
     if check_whole("n_components", start.n_components, 1) != K:
         raise ValueError(f"start has {start.n_components} states, but {K} are to be sampled.")
-    fitted, _, params = start._world(table, lengths)
+    fitted, _, params = start._world(X, lengths)
     symbols, own = (getattr(one.family, "n_symbols", None) for one in (fitted, model))
     if symbols != own:
         raise ValueError(f"start has an alphabet of {symbols} symbols, but paths of {own} are to be sampled.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -309,6 +310,36 @@ def test_conventions():
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.full((10, 2), np.nan))
     np.testing.assert_array_equal(model.means_, before)
+
+
+def test_columns_keep_their_names():
+    """Columns in another order are other columns; where there are no names, nothing is said of them."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.multivariate_normal([0, 100], np.eye(2), 60), columns=["temp", "weight"])
+    model = GaussianHMM(2, random_state=0).fit(X)
+    assert model.feature_names_in_.tolist() == ["temp", "weight"]
+    other = X[["weight", "temp"]]
+    for use in (model.score, model.predict, model.predict_proba, model.bic):
+        use(X)
+        with pytest.raises(ValueError, match="feature names should match"):
+            use(other)
+    with pytest.raises(ValueError, match="feature names should match"):
+        emlib.standard_errors(model, other)
+    GaussianHMM(2).fit(X["temp"]).score(X["weight"])  # a series is one sequence
+    GaussianHMM(2).fit(X.to_numpy().tolist()).score(X.to_numpy().tolist())
+
+
+def test_tables_with_names_cause_no_warnings(recwarn):
+    X = pd.DataFrame({"count": np.ravel(data.earthquakes())})
+    model = PoissonHMM(2, random_state=0).fit(X)
+    model.fit_predict(X)
+    emlib.GibbsSampler(PoissonHMM(2)).sample(X, draws=2, tune=1, chains=1, random_state=0, start=model)
+    by_hand = PoissonHMM(2)
+    by_hand.startprob_, by_hand.transmat_, by_hand.lambdas_ = model.startprob_, model.transmat_, model.lambdas_
+    assert by_hand.score(X) == model.score(X)
+    model.lambdas_ = [[1.0, 2.0], [3.0, 4.0]]  # of two columns by now
+    model.score([[1, 2], [3, 4]])
+    assert not [w for w in recwarn if "feature names" in str(w.message)]
 
 
 # ------------------------------------------------------------------ bad input
