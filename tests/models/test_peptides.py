@@ -6,6 +6,7 @@ import itertools
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -344,6 +345,8 @@ DECOY = np.array([False] * 7 + [True] * 5)
         (np.where(DECOY, GOOD, 3.0), DECOY, "the targets have 1 different score"),
         (GOOD, np.where(DECOY, -1, 1), "is_decoy holds -1"),
         (GOOD, np.where(DECOY, "d", "t"), "is_decoy holds 't'"),
+        (GOOD, np.where(DECOY, None, False), "is_decoy holds None"),
+        (GOOD, pd.array(np.where(DECOY, None, False), "boolean"), "is_decoy holds <NA>"),
         (["a"] * 12, DECOY, "scores are not numbers"),
         (GOOD[:, None], DECOY, r"scores have the shape \(12, 1\)"),
     ],
@@ -359,12 +362,29 @@ def test_bad_matches_get_one_sentence(scores, decoy, message):
         ({"incorrect": "poisson"}, "incorrect is 'poisson'; it must be one of kernel, gaussian"),
         ({"correct": 3}, "correct is 3"),
         ({"correct": "gamma", "shift": 2.0}, "shift is 2, but a score is 1"),
+        ({"shift": np.inf}, r"shift is inf; it must be a finite number\."),
         ({"max_iter": -1}, "max_iter"),
     ],
 )
 def test_bad_settings_get_one_sentence(changes, message):
     with pytest.raises(ValueError, match=message):
         ScoreMixture(**changes).fit(GOOD, DECOY)
+
+
+def test_labels_as_pandas_may_hold_them(fit, matches):
+    for labels in (matches.is_decoy.astype(object), pd.Series(matches.is_decoy, dtype="boolean")):
+        again = ScoreMixture().fit(matches.scores, labels)
+        np.testing.assert_array_equal(again.q_values_, fit.q_values_)
+
+
+def test_gamma_densities_may_begin_below_zero():
+    rng = np.random.default_rng(0)
+    x, decoy = np.r_[rng.normal(-2, 1, 100), rng.normal(2, 1, 100)], np.repeat([True, False], 100)
+    for shape in ({"incorrect": "gamma"}, {"correct": "gamma"}):
+        ours = ScoreMixture(**shape)._shift(x)
+        assert ours < x.min()
+        given, found = (ScoreMixture(**shape, shift=shift).fit(x, decoy) for shift in (ours, None))
+        np.testing.assert_array_equal(given.posterior_error_, found.posterior_error_)
 
 
 def test_a_failed_fit_leaves_nothing(fit):
@@ -451,6 +471,9 @@ def test_the_proteins_of_the_real_run(matches, fit):
         ([["A"]], [np.nan], "nan for peptide 0"),
         ([["A"]], [0.0], "all 0"),
         ([], [], "empty"),
+        ([["A"], None], [0.5, 0.5], "candidates of peptide 1 are None; a list of protein names is needed"),
+        ([["A"], np.nan], [0.5, 0.5], "candidates of peptide 1 are nan; a list"),
+        ([["A"], ["B", pd.NA]], [0.5, 0.5], "candidates of peptide 1 hold a missing value"),
     ],
 )
 def test_bad_peptides_get_one_sentence(rows, p, message):

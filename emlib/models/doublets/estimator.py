@@ -16,7 +16,7 @@ from ...engine.families import ExposedPoisson, PoissonParams
 from ...engine.latent import FloatArray
 from ...engine.mixture import Mixture, MixtureParams
 from ..base import EMEstimator
-from ..checks import Numeric, check_exposed, check_flag, check_real, check_whole, generator
+from ..checks import Numeric, check_exposed, check_flag, check_prior, check_real, check_whole, generator
 from ..count_mixtures import per_exposure
 from ..kmeans import KMeans
 from ..starts import OneHot
@@ -117,7 +117,7 @@ class DoubletMixture(EMEstimator):
             self._starts(table, K),
             max_iter=check_whole("max_iter", self.max_iter, 1),
             tol=check_real("tol", self.tol),
-            prior=self._prior(),
+            prior=check_prior(self.prior, DoubletPrior),
             accelerate=self.accelerate,
         )
         self._report(X, best)
@@ -135,12 +135,6 @@ class DoubletMixture(EMEstimator):
         if share == 0:
             raise ValueError("share is 0; what each of two cells gives must be above 0.")
         return share
-
-    def _prior(self) -> DoubletPrior | None:
-        prior = self.prior
-        if prior is None or isinstance(prior, DoubletPrior):
-            return prior
-        raise ValueError(f"prior is of type {type(prior).__name__}; it must be None or a DoubletPrior.")
 
     def _droplets(self, X: Any, *, reset: bool) -> Numeric:
         """A table whose first column is the exposure, 1 where none is given."""

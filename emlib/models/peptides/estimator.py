@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ class ScoreMixture(EMEstimator):
     def _shift(self, x: FloatArray) -> float:
         if self.shift is None:
             return 0.0 if x.min() > 0 else float(x.min() - 0.05 * (np.median(x) - x.min()) - 1e-9)
-        shift = check_real("shift", self.shift)
+        shift = check_real("shift", self.shift, -np.inf)
         if "gamma" in (self.incorrect, self.correct) and not x.min() > shift:
             raise ValueError(
                 f"shift is {shift:g}, but a score is {x.min():g}; gamma densities need scores above the shift."
@@ -179,17 +180,10 @@ class ScoreMixture(EMEstimator):
             accelerate=self.accelerate,
         )
         params = best.params
-
-        def error(y: FloatArray) -> FloatArray:
-            with np.errstate(divide="ignore"):
-                odds = np.log(params.weights[0]) + a.log_density(y, params.incorrect)
-                odds = odds - np.log(params.weights[1]) - b.log_density(y, params.correct)
-            return np.asarray(expit(odds))
-
         named = tuple(
             dict(zip(s.names, map(float, p), strict=True)) for s, p in ((a, params.incorrect), (b, params.correct))
         )
-        return best, error, params.weights, named
+        return best, partial(_of_mixture, a=a, b=b, params=params), params.weights, named
 
     def _ratio(self, x: FloatArray, decoy: NDArray[np.bool_], shift: float) -> Any:
         """Posterior errors without a shape of correct scores: as many incorrect targets as decoys (eq. 13.9)."""
@@ -198,20 +192,13 @@ class ScoreMixture(EMEstimator):
             falling = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip").fit(x, decoy)
             p = np.clip(falling.predict(x), 1e-12, 1.0 - 1e-12)
             value = float(np.log(np.where(decoy, p, 1.0 - p)).sum())
-
-            def error(y: FloatArray) -> FloatArray:
-                p = falling.predict(y)
-                return np.asarray(np.minimum(p / np.maximum(1.0 - p, 1e-300), 1.0))
+            error = partial(_of_labels, falling=falling)
         else:
             null = _shape(self.incorrect, x[decoy], shift)
             params = null.maximise(null.statistics(x[decoy], np.ones(int(decoy.sum()))))
             whole, none = KnownShape.of(x[~decoy]), np.zeros(0)
             value = float(null.log_density(x[decoy], params).sum() + whole.log_density(x[~decoy], none).sum())
-
-            def error(y: FloatArray) -> FloatArray:
-                ratio = np.log(share) + null.log_density(y, params) - whole.log_density(y, none)
-                return np.asarray(np.exp(np.minimum(ratio, 0.0)))
-
+            error = partial(_of_densities, share=share, null=null, params=params, whole=whole)
         nothing = em.Fit(None, value, np.array([value]), 0, "converged")
         return nothing, error, np.array([share, 1.0 - share])
 
@@ -243,10 +230,32 @@ def _shape(name: str, decoys: FloatArray, shift: float) -> Shape:
     return GumbelShape() if name == "gumbel" else GaussianShape(float(decoys.mean()))
 
 
+# Posterior errors of targets with scores y; functions of a module, so that a fit can be pickled.
+def _of_mixture(y: FloatArray, a: Shape, b: Shape, params: MatchParams) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        odds = np.log(params.weights[0]) + a.log_density(y, params.incorrect)
+        odds = odds - np.log(params.weights[1]) - b.log_density(y, params.correct)
+    return np.asarray(expit(odds))
+
+
+def _of_labels(y: FloatArray, falling: IsotonicRegression) -> FloatArray:
+    p = falling.predict(y)
+    return np.asarray(np.minimum(p / np.maximum(1.0 - p, 1e-300), 1.0))
+
+
+def _of_densities(y: FloatArray, share: float, null: Shape, params: FloatArray, whole: KnownShape) -> FloatArray:
+    ratio = np.log(share) + null.log_density(y, params) - whole.log_density(y, np.zeros(0))
+    return np.asarray(np.exp(np.minimum(ratio, 0.0)))
+
+
+def _within(y: FloatArray, rule: IsotonicRegression) -> FloatArray:
+    return np.asarray(np.clip(rule.predict(y), 0.0, 1.0))
+
+
 def _falling(x: FloatArray, errors: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """The nearest function of the score that never rises with it; sums over pooled stretches stay as they are."""
     rule = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(x, errors)
-    return lambda y: np.asarray(np.clip(rule.predict(y), 0.0, 1.0))
+    return partial(_within, rule=rule)
 
 
 def _steps(x: FloatArray, q: FloatArray, y: FloatArray) -> FloatArray:
@@ -281,9 +290,13 @@ def _matches(scores: ArrayLike, is_decoy: ArrayLike) -> tuple[FloatArray, NDArra
         raise ValueError(
             f"is_decoy has the shape {labels.shape}, but there are {len(x)} scores; one label each is needed."
         )
-    if labels.dtype.kind not in "biuf" or not np.isin(labels, [0, 1]).all():
-        odd = labels[~np.isin(labels, [0, 1])] if labels.dtype.kind in "biuf" else labels
-        raise ValueError(f"is_decoy holds {odd.tolist()[0]!r}; it must be True for decoys and False for targets.")
+    if labels.dtype.kind in "biuf":
+        known = np.isin(labels, [0, 1])
+    else:  # pandas may give objects
+        known = np.array([isinstance(v, (bool, int, float, np.bool_, np.number)) and v in (0, 1) for v in labels])
+    if not known.all():
+        odd = labels[~known].tolist()[0]
+        raise ValueError(f"is_decoy holds {odd!r}; it must be True for decoys and False for targets.")
     decoy = labels.astype(bool)
     if not decoy.any():
         raise ValueError("is_decoy is False everywhere; without decoys nothing tells what incorrect scores look like.")

@@ -17,7 +17,7 @@ from ...engine import em
 from ...engine.families import DirichletPrior
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_real, check_whole
+from ..checks import check_prior, check_real, check_whole, in_short, is_missing
 from ..transcripts.classes import EquivalenceClasses
 from ..transcripts.model import TranscriptModel, TranscriptParams
 
@@ -35,8 +35,10 @@ class ProteinInference(EMEstimator):
     sizes : mapping of str to float, optional
         How many peptides of each protein could be seen at all. Without it every protein is as visible as the next, and
         one that explains nothing on its own loses its peptides to those that do.
-    max_iter, tol, prior, accelerate
-        As in the mixtures; the prior is a `DirichletPrior` on shares.
+    max_iter, tol, accelerate
+        As in the mixtures.
+    prior : DirichletPrior, optional
+        On shares.
 
     Attributes
     ----------
@@ -121,7 +123,7 @@ class ProteinInference(EMEstimator):
             TranscriptParams(np.full(len(groups), 1.0 / len(groups))),
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
-            prior=self.prior,
+            prior=check_prior(self.prior, DirichletPrior),
             accelerate=self.accelerate,
         )
         self._outcome(best)
@@ -182,9 +184,17 @@ def _candidates(candidates: Sequence[Sequence[str]]) -> list[list[str]]:
     for i, names in enumerate(candidates):
         if isinstance(names, str):
             raise ValueError(f"candidates of peptide {i} are the word {names!r}; a list of protein names is needed.")
-        if not len(names):
+        try:
+            given = list(names)
+        except TypeError:  # None, or the NaN of pandas
+            raise ValueError(
+                f"candidates of peptide {i} are {in_short(names)}; a list of protein names is needed."
+            ) from None
+        if not given:
             raise ValueError(f"peptide {i} has no candidate protein; leave it out.")
-        rows.append(list(dict.fromkeys(map(str, names))))
+        if any(map(is_missing, given)):
+            raise ValueError(f"candidates of peptide {i} hold a missing value; protein names alone are needed.")
+        rows.append(list(dict.fromkeys(map(str, given))))
     if not rows:
         raise ValueError("candidates are empty; at least one peptide is needed.")
     return rows

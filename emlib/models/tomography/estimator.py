@@ -13,7 +13,7 @@ from ...engine import em
 from ...engine.families import GammaPrior
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_real, check_whole
+from ..checks import check_prior, check_real, check_whole
 from .model import Emission, EmissionParams
 
 
@@ -113,7 +113,7 @@ class MLEM(EMEstimator):
             EmissionParams(self._start(flat, world.sensitivity, shape)),
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
-            prior=self.prior,
+            prior=check_prior(self.prior, GammaPrior),
             accelerate=self.accelerate,
             callback=callback,
         )

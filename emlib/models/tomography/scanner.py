@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -127,4 +128,4 @@ def blur(
     if mode not in ("constant", "wrap"):
         raise ValueError(f"mode is {mode!r}; it must be 'constant' or 'wrap'.")
     kernel = kernel / kernel.sum()
-    return (lambda image: convolve(image, kernel, mode=mode)), (lambda counts: correlate(counts, kernel, mode=mode))
+    return partial(convolve, weights=kernel, mode=mode), partial(correlate, weights=kernel, mode=mode)
