@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         from ..grading.secret import new_secret
 
         new_secret(options.new_secret)
-        print(f"wrote {options.new_secret}; keep it with the course, and away from students")
+        print(f"wrote {options.new_secret}; keep it in a backup, and out of every repository")
         return 0
     if options.diff:
         return _diff(*options.diff)

@@ -408,6 +408,7 @@ def test_a_secret_from_the_command(tmp_path, capsys):
     path = tmp_path / "course.secret"
     assert cli.main(["grade", "--new-secret", str(path)]) == 0
     assert path.is_file()
+    assert "keep it in a backup, and out of every repository" in capsys.readouterr().out
     assert cli.main(["grade", "--new-secret", str(path)]) == 2
 
 
