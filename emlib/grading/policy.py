@@ -18,8 +18,9 @@ Everything in it is optional; without a file nothing is ever late and the best a
     count = "best"                          # or "last", "first"
     at_most = 3                             # those after are not looked at (default: no limit)
 
-    [extensions]                            # days more, by student
+    [extensions]                            # days more, by id: the first column of grades.csv
     ada = 7
+    "bob@x.edu" = 7
 """
 
 from __future__ import annotations
