@@ -35,6 +35,10 @@ BEFORE, AFTER = re.compile(r"[(\[“‘]*$"), re.compile(r"[,.;:!?)\]”’-]*")
 PER_CENT = re.compile(r"(?<=\d)\s+(?=%)")
 AS_WRITTEN = (nodes.FixedTextElement, nodes.literal, nodes.raw, nodes.math, nodes.math_block, nodes.Invisible)
 MOST_TOGETHER = 24  # characters of TeX: a third of a phone's line
+# KaTeX's pieces, between which a line may be broken, and its brackets; what closes may be a factorial.
+PIECE, END = '<span class="katex-base">', "</span>" * 3
+BRACKET = re.compile(r'class="m(open|close)\b[^"]*">(?!<span class="m(?:open|close)\b|!)')
+MOST_UNBROKEN = 34  # letters, small ones too: most of a phone's line
 OPENING, CLOSING = {"{", r"\begin", r"\left"}, {"}", r"\end", r"\right"}
 
 logger = logging.getLogger(__name__)
@@ -94,6 +98,28 @@ def side_by_side(tex: str) -> list[str]:
     return [one for one in found if one.strip()] or [tex]
 
 
+def keep_brackets(display: str) -> str:
+    """A displayed equation that a phone does not break between brackets, if what they hold is short."""
+    head, *pieces = display.removesuffix(END).split(PIECE)
+    letters = [len(re.sub(r"<[^>]*>|\u200b", "", piece)) for piece in pieces]
+    opened, tied = [], set()  # a piece that is tied stays with the next one
+    for i, piece in enumerate(pieces):
+        for kind in BRACKET.findall(piece):
+            if kind == "open":
+                opened.append(i)
+            elif opened:
+                first = start = opened.pop()
+                while first - 1 in tied:
+                    first -= 1
+                if sum(letters[first : i + 1]) <= MOST_UNBROKEN:
+                    tied.update(range(start, i))
+    made = [head]
+    for i, piece in enumerate(pieces):
+        begins, ends = i in tied and i - 1 not in tied, i - 1 in tied and i not in tied
+        made += ['<span class="em-together">' if begins else "", PIECE, piece, "</span>" if ends else ""]
+    return "".join(made) + END
+
+
 def paragraphs(tex: str) -> list[str]:
     """Those that hold something; at least one."""
     return [part for part in tex.split("\n\n") if part.strip()] or [""]
@@ -134,7 +160,7 @@ def visit_display(self, node):
         self.add_permalink_ref(node, _("Link to this equation"))
         self.body.append("</span>")
     tex = node.astext() if node["nowrap"] else one_display(node.astext())
-    made = [typeset_node(self, node, one, display=True) for one in side_by_side(tex)]
+    made = [keep_brackets(typeset_node(self, node, one, display=True)) for one in side_by_side(tex)]
     self.body.append(made[0] if len(made) == 1 else f'<span class="em-side-by-side">{"".join(made)}</span>')
     self.body.append("</div>\n")
     raise nodes.SkipNode

@@ -120,3 +120,26 @@ def test_per_cent_stays_with_its_number():
     assert tied(nodes.literal("", "7 % 4"), nodes.Text(" is 3")) == "7 % 4 is 3"
     assert tied(nodes.Text("what % is, "), glued("4"), nodes.Text(" of 5")) == "what % is, 4 of 5"
     assert tied(nodes.Text(" % alone"), glued("4"), nodes.Text(" % alone")) == " % alone4\u00a0% alone"
+
+
+@pytest.mark.parametrize(
+    ("tex", "kept"),
+    [
+        (r"a = (x - \mu_k)^\top", ["(x−μk​)⊤"]),
+        (r"a + n! = (b - c)", ["(b−c)"]),
+        (r"s \bigl( n + f(x - y) \bigr) = (a)", ["s(n+f(x−y))="]),
+        (r"(a - b)(c - d) + e", ["(a−b)(c−d)+"]),
+        (r"f(a - b + " + "x + " * 40 + "z)", []),
+        (r"(f(a - b) + " + "x + " * 40 + "z)", ["(f(a−b)+"]),
+        (r"\left( a - b \right) = c", []),  # KaTeX keeps it
+        (r"[0, 1) - (a", []),
+    ],
+)
+def test_short_brackets_are_not_broken(tex, kept):
+    display = typeset.typeset(tex, True)
+    page = BeautifulSoup(typeset.keep_brackets(display), "html.parser")
+    assert page.get_text() == BeautifulSoup(display, "html.parser").get_text()
+    assert len(page.find_all()) == display.count("</") + len(kept)
+    assert [one.get_text().replace("\u200b", "") for one in page.select(".katex-html > .em-together")] == [
+        one.replace("\u200b", "") for one in kept
+    ]
