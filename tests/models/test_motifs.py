@@ -457,6 +457,10 @@ def test_formats_there_and_back():
     line = to_bed([motif], finder.names_).splitlines()[0].split("\t")
     assert int(line[2]) - int(line[1]) == 12
     hits = finder.find_sites(planted(), threshold=1e-6)
+    with pytest.raises(ValueError, match="motif is 3, but the number of motifs found is"):
+        finder.find_sites(planted(), motif=3)
+    with pytest.raises(ValueError, match="motif is 'best'"):
+        finder.find_sites(planted(), motif="best")
     assert [(s.sequence, s.start) for s, _ in hits] == [(i, 10 + i) for i in range(12)]
     with pytest.raises(ValueError, match="four probabilities are expected"):
         read_meme("MOTIF a\nletter-probability matrix: w= 1\n1 0 0\n")

@@ -174,11 +174,14 @@ class MotifFinder(BaseEstimator):  # type: ignore[misc]
     def find_sites(self, sequences: Any, threshold: float = 1e-4, motif: int = 0) -> list[tuple[Site, float]]:
         """Places in any `sequences` whose score has a p-value of at most `threshold`, with that p-value.
 
-        The p-values are exact for background of order 0, up to rounding of scores to a thousandth of a column's range.
+        `motif` says which of the motifs found, from 0 on. The p-values are exact for background of order 0, up to
+        rounding of scores to a thousandth of a column's range.
         """
         check_is_fitted(self)
         if not 0.0 < check_real("threshold", threshold) <= 1.0:
             raise ValueError(f"threshold is {threshold!r}; a p-value lies above 0 and not above 1.")
+        if check_whole("motif", motif, 0) >= len(self.motifs_):
+            raise ValueError(f"motif is {motif}, but the number of motifs found is {len(self.motifs_)}; count from 0.")
         _, letters = read_sequences(sequences)
         return find_sites(self.motifs_[motif], list(letters), threshold, self.strands)
 
