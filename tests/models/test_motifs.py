@@ -34,7 +34,7 @@ from emlib.models.motifs.averaged import AveragedMotifs
 from emlib.models.motifs.columns import KnownColumns, averaging_prior, best_run
 from emlib.models.motifs.finder import _covered
 from emlib.models.motifs.masks import low_complexity
-from emlib.models.motifs.model import log_evidence, stacked, unstacked
+from emlib.models.motifs.model import MotifStats, log_evidence, stacked, unstacked
 from emlib.models.motifs.places import covered
 from emlib.models.motifs.scan import ScoreTable
 from emlib.models.motifs.search import Found, Search
@@ -102,6 +102,48 @@ def test_a_palindrome_is_its_own_reverse_complement():
     np.testing.assert_allclose(fit.params.pwm, fit.params.pwm[::-1, ::-1])
     drawn = model.draw(model.e_step(data, fit.params)[0], MotifPrior(np.ones(4)), np.random.default_rng(1))
     np.testing.assert_allclose(drawn.pwm, drawn.pwm[::-1, ::-1])
+
+
+@pytest.mark.parametrize("width", [4, 5])
+def test_a_palindrome_stays_one_under_a_prior_of_one_strand(width):
+    rng = np.random.default_rng(0)
+    model, prior = MotifModel("oops", "+", palindrome=True), MotifPrior(1.0 + 5.0 * np.array([0.4, 0.3, 0.2, 0.1]))
+    stats = MotifStats(rng.gamma(2.0, 4.0, (width, 4)), 30.0, 0.0, 0.0)
+    pwm = model.m_step(stats, prior).pwm
+    np.testing.assert_allclose(pwm, pwm[::-1, ::-1])
+
+    def objective(columns):
+        return float((stats.letters * np.log(columns)).sum()) + model.log_prior(MotifParams(columns), prior)
+
+    for other in rng.dirichlet(np.ones(4), (200, width)):  # no palindrome nearby is better
+        nearby = pwm + 1e-3 * (other + other[::-1, ::-1] - 2.0 * pwm)
+        assert objective(nearby) < objective(pwm)
+    draws = np.array([model.draw(stats, prior, rng).pwm for _ in range(2000)])
+    np.testing.assert_allclose(draws, draws[:, ::-1, ::-1])
+    if width % 2:  # A and T of the middle column are one outcome, C and G the other: a beta posterior
+        paired = stats.letters[2] + prior.letters
+        expected = (paired + paired[::-1]) / 2 / paired.sum()
+        np.testing.assert_allclose(draws[:, 2].mean(axis=0), expected, atol=0.005)
+
+
+@pytest.mark.parametrize("width", [(8, 12), 10])
+def test_a_palindrome_of_even_width_is_found(width):
+    found = MotifFinder(width=width, palindrome=True, random_state=0).fit(planted("TTGACGTCAA")).motifs_[0]
+    assert found.consensus == "TTGACGTCAA"
+
+
+@pytest.mark.parametrize(("finder", "width"), [(MotifFinder, 8), (MotifGibbs, 11)])
+def test_what_is_found_is_a_palindrome_though_there_is_none(finder, width):
+    pwm = finder(width=width, palindrome=True, random_state=0).fit(planted("TTGACATATAAT")).motifs_[0].pwm
+    np.testing.assert_allclose(pwm, pwm[::-1, ::-1])
+
+
+def test_palindromes_even_and_odd_are_compared():
+    data, prior = DNASequences([encode("ACGT" * 10)]), MotifPrior(np.ones(4))
+    widths = {p: Search(MotifModel(palindrome=p), data, prior, (6, 20)).screened_widths() for p in (False, True)}
+    assert {w % 2 for w in widths[True]} == {0, 1}
+    assert set(widths[False]) <= set(widths[True]) <= set(range(6, 21))
+    assert Search(MotifModel(palindrome=True), data, prior, (8, 8)).screened_widths() == [8]
 
 
 @pytest.mark.parametrize("occurrences", ["oops", "zoops", "anr"])

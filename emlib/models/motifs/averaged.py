@@ -78,7 +78,7 @@ class AveragedMotifs(MotifModel):
 
     def _letters_seen(self, stats: MotifStats) -> FloatArray:
         """Of a palindrome a letter counts for its column and, turned, for the other one of the pair."""
-        return self._folded(stats.letters) * (2.0 if self.palindrome else 1.0)
+        return self.folded(self._under(stats.letters)) * (2.0 if self.palindrome else 1.0)
 
     def _worth(self, letters: FloatArray, log_columns: FloatArray, evidence: FloatArray) -> FloatArray:
         """Log evidence of the letters, less what they are worth under these columns."""

@@ -302,7 +302,7 @@ class MotifGibbs(MotifFinder):
         prior = MotifPrior(1.0 + np.maximum(search.model.background.frequencies, self.pseudocounts or PSEUDOCOUNTS))
         rate = {"oops": 1.0, "zoops": 0.5, "anr": 1.0 / max(50.0, len(words) / len(search.data))}[model.occurrences]
         starts = [
-            MotifParams(0.3 / 4 + 0.7 * np.eye(4)[word], rate)
+            MotifParams(model.folded(0.3 / 4 + 0.7 * np.eye(4)[word]), rate)
             for word in words[rng.choice(len(words), self.chains)].astype(int)
         ]
         walk = wander.sample(

@@ -255,10 +255,10 @@ class MotifModel:
 
     def m_step(self, stats: MotifStats, prior: MotifPrior | None = None) -> MotifParams:
         """Letters of each column over their sum (eq. 10.7); sites over the chances of one."""
-        letters = self._folded(stats.letters)
+        letters = self._under(stats.letters)
         if prior is not None:
             letters = letters + (prior.letters - 1.0)
-        letters = np.maximum(letters, 0.0)
+        letters = np.maximum(self.folded(letters), 0.0)  # with the prior, which on one strand is no palindrome
         total = letters.sum(axis=-1, keepdims=True)
         if not (total > 0).all():
             raise Degenerate("the motif has no site left.")
@@ -268,9 +268,12 @@ class MotifModel:
         """`m_step` of each."""
         return [self.m_step(stats, prior) for stats in many]
 
-    def _folded(self, letters: FloatArray) -> FloatArray:
-        if self.reach:
-            letters = letters[..., self.reach : -self.reach, :]
+    def _under(self, letters: FloatArray) -> FloatArray:
+        """Those under the motif, without those beside it."""
+        return letters[..., self.reach : -self.reach, :] if self.reach else letters
+
+    def folded(self, letters: FloatArray) -> FloatArray:
+        """Columns (..., w, 4), averaged with their reverse complement if the motif is its own."""
         return (letters + letters[..., ::-1, ::-1]) / 2 if self.palindrome else letters
 
     def _rate(self, stats: MotifStats, prior: MotifPrior | None) -> Any:
@@ -291,13 +294,14 @@ class MotifModel:
         """
         if self.reach:
             stats = replace(stats, letters=self._shifted(stats.letters, prior, rng))
-        shapes = self._folded(stats.letters) * (2.0 if self.palindrome else 1.0) + prior.letters
-        if self.palindrome:  # a pair of columns is one column seen twice
-            half = (shapes.shape[0] + 1) // 2
-            drawn = rng.gamma(shapes[:half])
-            drawn = np.concatenate([drawn, drawn[: shapes.shape[0] // 2][::-1, ::-1]])
+        letters = self.folded(self._under(stats.letters))
+        if self.palindrome:  # a pair of columns is one column seen twice, the middle one its own partner
+            half = len(letters) // 2
+            left = rng.gamma(2.0 * letters[:half] + prior.letters)
+            middle = rng.gamma(letters[half : len(letters) - half] + prior.letters)
+            drawn = np.concatenate([left, middle + middle[:, ::-1], left[::-1, ::-1]])
         else:
-            drawn = rng.gamma(shapes)
+            drawn = rng.gamma(letters + prior.letters)
         drawn = np.maximum(drawn, TINY)
         a, b = prior.rate
         rate = 1.0 if self.occurrences == "oops" else float(rng.beta(stats.sites + a, stats.missed + b))

@@ -156,8 +156,10 @@ class Search:
         if least == most:
             return [least]
         n = 1 + int(np.ceil(np.log(most / least) / np.log(1.6)))
-        inner = np.geomspace(least, most, 2 * n + 1)[1::2]
-        return sorted({round(w) for w in inner})
+        inner = {round(w) for w in np.geomspace(least, most, 2 * n + 1)[1::2]}
+        if self.model.palindrome:  # it grows and shrinks by a column on either side: widths even and odd are apart
+            inner |= {w + 1 for w in inner if w < most}
+        return sorted(inner)
 
     @property
     def _quick(self) -> MotifModel:
@@ -206,6 +208,7 @@ class Search:
     def _begun(self, pwm: FloatArray) -> MotifParams:
         """Matrices (S, w, 4) as parameters to climb from."""
         model, rate = self._quick, np.full(len(pwm), 1.0 if self.model.occurrences == "oops" else 0.5)
+        pwm = model.folded(pwm)  # as the M-step makes them: what it had to change might become less likely
         return (
             model.begin(pwm, rate, self._prior(model)) if isinstance(model, AveragedMotifs) else MotifParams(pwm, rate)
         )
