@@ -6,6 +6,7 @@ import itertools
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
@@ -180,6 +181,24 @@ def test_prior_adds_genes():
     np.testing.assert_allclose(genes.standard_errors_, np.sqrt(p * (1 - p) / 10), rtol=1e-9)
     with pytest.raises(ValueError, match="a fit with a prior is no maximum"):
         genes.hardy_weinberg_test({"M": 1, "MN": 2, "N": 0})
+
+
+def test_a_series_of_counts_is_read_by_its_labels():
+    people = pd.Series(np.repeat(["O", "A", "B", "AB"], [284, 186, 38, 13]), index=[f"person {i}" for i in range(521)])
+    counts, expected = people.value_counts(), Genes("ABO").fit(CLARKE)
+    assert counts.index[0] == "O"  # ... while the scheme begins with A
+    for given in (counts, counts.astype("Int64"), counts[["A", "B", "O", "AB"]], people):
+        genes = Genes("ABO").fit(given)
+        np.testing.assert_allclose(genes.frequencies_, expected.frequencies_)
+        np.testing.assert_allclose(
+            genes.hardy_weinberg_test(given).statistic, expected.hardy_weinberg_test(CLARKE).statistic
+        )
+    twice = pd.concat([counts, counts])  # of two clinics
+    np.testing.assert_allclose(Genes("ABO").fit(twice).standard_errors_, expected.standard_errors_ / np.sqrt(2))
+    with pytest.raises(ValueError, match="phenotype 'C'"):
+        Genes("ABO").fit(pd.Series({"A": 3, "C": 1}))
+    in_order = pd.Series([186, 38, 13, 284])  # labels that are no names
+    np.testing.assert_allclose(Genes("ABO").fit(in_order).frequencies_, expected.frequencies_)
 
 
 def test_hardy_weinberg_on_phenotypes():

@@ -13,7 +13,9 @@ from .model import log_likelihoods
 
 
 def read_counts(X: Any, phenotypes: tuple[str, ...]) -> FloatArray:
-    """People (P,) of each phenotype, from a mapping, a list of phenotypes (one a person), or counts in order.
+    """People (P,) of each phenotype: from a mapping, a list of phenotypes (one a person), or counts in order.
+
+    A pandas Series of counts with names for labels, as of `value_counts`, is a mapping too.
 
     Raises
     ------
@@ -27,10 +29,10 @@ def read_counts(X: Any, phenotypes: tuple[str, ...]) -> FloatArray:
     >>> read_counts(["O", "A", "O"], ("A", "B", "AB", "O")).tolist()
     [1.0, 0.0, 0.0, 2.0]
     """
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) or _labelled(X):
         counts = np.zeros(len(phenotypes))
         for name, count in X.items():
-            counts[_place(str(name), phenotypes)] = _count(f"X[{name!r}]", count)
+            counts[_place(str(name), phenotypes)] += _count(f"X[{name!r}]", count)
     else:
         given = _plain_array(X, phenotypes)
         if given.dtype.kind in "US":
@@ -47,6 +49,13 @@ def read_counts(X: Any, phenotypes: tuple[str, ...]) -> FloatArray:
     if not counts.sum() > 0:
         raise ValueError("X counts nobody; at least one person is needed.")
     return counts
+
+
+def _labelled(X: Any) -> bool:
+    """Whether it is a Series of counts by phenotype (not of phenotypes by person)."""
+    if getattr(X, "ndim", None) != 1 or not hasattr(X, "items"):
+        return False
+    return all(isinstance(name, str) and not isinstance(value, str) for name, value in X.items())
 
 
 def _plain_array(X: Any, phenotypes: tuple[str, ...]) -> Numeric:
