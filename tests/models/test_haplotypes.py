@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -532,6 +533,36 @@ def test_bad_groups():
         hardy_weinberg_test([[0, -1], [-1, 1]])
     with pytest.raises(TypeError, match="not a fitted HaplotypeEM"):
         case_control_test(G, np.arange(10) % 2, model=HaplotypeEM())
+
+
+@pytest.mark.parametrize("lost", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("name", [1.0, "case"])
+def test_people_without_a_group_are_refused(lost, name):
+    groups = [name, lost] * 5
+    for form in (groups, np.array(groups, dtype=object), pd.Series(groups)):
+        with pytest.raises(ValueError, match=r"for person 1, and 5 of 10 people have no group"):
+            case_control_test(drawn(10, 2, 0), form)
+    with pytest.raises(ValueError, match="groups holds nan for person 0"):
+        case_control_test(drawn(10, 2, 0), np.where(np.arange(10) < 3, np.nan, np.arange(10) % 2))
+
+
+def test_a_model_of_other_loci_or_people_is_refused():
+    G = drawn(10, 3, 0)
+    for other in (G[:, :2], drawn(10, 4, 0)):
+        model = HaplotypeEM(random_state=0).fit(other)
+        sentence = f"G has 3 loci, but the model was fitted on {other.shape[1]}"
+        with pytest.raises(ValueError, match=sentence):
+            case_control_test(G, np.arange(10) % 2, model=model)
+        with pytest.raises(ValueError, match=sentence):
+            hardy_weinberg_test(G, model=model)
+    model = HaplotypeEM(random_state=0).fit(np.zeros((4, 3), dtype=int))
+    with pytest.raises(ValueError, match="fit with this person"):
+        case_control_test(G, np.arange(10) % 2, model=model)
+    # Alleles are numbered as the model numbers them, though allele 0 is not among these people.
+    pairs = pairs_of_alleles(G)
+    model = HaplotypeEM(random_state=0).fit(np.concatenate([pairs + 3, np.zeros_like(pairs[:1])]))
+    found = case_control_test(pairs + 3, np.arange(10) % 2, model=model, n_permutations=9, random_state=0)
+    assert np.isfinite(found.statistic)
 
 
 def test_samples_look_like_the_fit():

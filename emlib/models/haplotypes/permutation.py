@@ -79,7 +79,8 @@ def case_control_test(
     Raises
     ------
     ValueError
-        Also if `groups` has another length, or names only one group.
+        Also if `groups` has another length, lacks the group of somebody (None, NaN), or names only one; or if `model`
+        was fitted to other loci.
 
     References
     ----------
@@ -99,16 +100,11 @@ def case_control_test(
     """
     check_whole("n_permutations", n_permutations, 1)
     rng = generator(random_state)
-    genotypes = read_genotypes(G)
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
-    if np.shape(groups) != (genotypes.n,):
-        raise ValueError(
-            f"groups has the shape {np.shape(groups)}; one group for each of the {genotypes.n} people is needed."
-        )
+    names, member = _groups(groups, read_genotypes(G).n)
     if len(names) < 2:
         raise ValueError(f"groups names only {names.tolist()}; at least two are needed to be compared.")
     model = _fitted(model, G, rng)
-    pairs = pairs_among(genotypes, model._table, everybody=True)
+    genotypes, pairs, _ = model._posterior(G)
     start, G_all, K = _start(model), len(genotypes.weights), len(names)
 
     def weights(members: NDArray[np.intp]) -> FloatArray:
@@ -153,7 +149,7 @@ def hardy_weinberg_test(
     Raises
     ------
     ValueError
-        Also if fewer than two people have complete genotypes.
+        Also if fewer than two people have complete genotypes, or if `model` was fitted to other loci.
 
     References
     ----------
@@ -173,10 +169,8 @@ def hardy_weinberg_test(
     if complete.sum() < 2:
         raise ValueError(f"G has {int(complete.sum())} people with complete genotypes; at least two are needed.")
     model = _fitted(model, G, rng)
-    whole = np.asarray(G)[complete]
-    genotypes = read_genotypes(whole, genotypes.labels)
+    genotypes, pairs, _ = model._posterior(np.asarray(G)[complete])
     table, start, n = model._table, _start(model), genotypes.n
-    pairs = pairs_among(genotypes, table, everybody=True)
 
     def ratios(lists: Diplotypes, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Log-likelihoods at random pairing, and with frequencies for genotypes."""
@@ -198,6 +192,28 @@ def hardy_weinberg_test(
     [hypothesis], [free] = ratios(pairs, genotypes.weights[None])
     null = _permuted(shuffled, n_permutations, len(pairs.first), progress)
     return _judged(float(hypothesis), float(free), null)
+
+
+def _groups(groups: Any, n: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Names of the groups, and which of them each of `n` people is in."""
+    each = np.asarray(groups, dtype=object)  # (a plain array of names would write NaN out, as one more name)
+    if each.shape != (n,):
+        raise ValueError(f"groups has the shape {each.shape}; one group for each of the {n} people is needed.")
+    lost = [person for person, group in enumerate(each) if _missing(group)]
+    if lost:
+        raise ValueError(
+            f"groups holds {each[lost[0]]} for person {lost[0]}, and {len(lost)} of {n} people have no group; leave "
+            "them out of G and groups."
+        )
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    return names, member
+
+
+def _missing(group: Any) -> bool:
+    try:
+        return group is None or bool(group != group)
+    except TypeError:  # pandas' NA does not say whether it equals itself
+        return True
 
 
 def _fitted(model: HaplotypeEM | None, G: Any, rng: np.random.Generator) -> HaplotypeEM:
