@@ -565,6 +565,20 @@ def test_a_model_of_other_loci_or_people_is_refused():
     assert np.isfinite(found.statistic)
 
 
+def test_columns_that_know_missing_values_of_their_own():
+    G = drawn(12, 3, 0).astype(float)
+    G[0, 1] = G[5, 2] = np.nan
+    given = pd.DataFrame(G).astype("Int64")
+    expected, found = (HaplotypeEM(random_state=0).fit(table) for table in (G, given))
+    assert found.log_likelihood_ == expected.log_likelihood_
+    np.testing.assert_array_equal(found.score_samples(given), expected.score_samples(G))
+    tests = [hardy_weinberg_test(table, n_permutations=9, random_state=0) for table in (G, given)]
+    assert tests[0].statistic == tests[1].statistic
+    np.testing.assert_array_equal(emlib.linkage_disequilibrium(given).r2, emlib.linkage_disequilibrium(G).r2)
+    with pytest.raises(TypeError, match="something other than numbers"):
+        HaplotypeEM().fit(given.astype(object).replace(1, "one"))
+
+
 def test_samples_look_like_the_fit():
     table = emlib.data.apoe()
     model = HaplotypeEM(random_state=0).fit(table.people("EUR"))

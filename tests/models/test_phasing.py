@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 
@@ -14,6 +15,7 @@ from emlib.engine.latent import HARD, sampled
 from emlib.models.phasing import ClusterModel, ClusterParams, ClusterPrior, Copying, Phaser, Votes, switch_errors
 from emlib.models.phasing import cluster as cluster_module
 from emlib.models.phasing.copying import Neighbours
+from emlib.models.phasing.phaser import check_genotypes
 
 
 @pytest.fixture(params=["compiled", "numpy"])
@@ -456,6 +458,12 @@ def test_two_people_and_one_site(kernels):
     assert Phaser(sweeps=3, random_state=0).phase([[1], [0]]).sum(axis=1).tolist() == [[1], [0]]
     with pytest.warns(UserWarning, match="1 sites of G, the first of them site 1, show one allele"):
         Phaser(sweeps=3, random_state=0).phase([[1, 2, -1], [0, 2, 1], [1, 2, 1]])
+
+
+def test_columns_that_know_missing_values_of_their_own():
+    G = np.random.default_rng(0).integers(0, 3, (6, 5)).astype(float)
+    G[1, 2] = np.nan
+    np.testing.assert_array_equal(check_genotypes(pd.DataFrame(G).astype("Int64")), check_genotypes(G))
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,15 @@ def read_genotypes(G: Any, labels: tuple[NDArray[Any], ...] | None = None, name:
     return Genotypes(numbers[first], weights.astype(float), of_person, labels, counts)
 
 
+def plain(G: Any) -> Any:
+    """`G`; if it is a pandas table with missing values of pandas' own (NA), its numbers, with NaN for them."""
+    own = hasattr(G, "to_numpy") and np.asarray(G).dtype.kind == "O"
+    return G.to_numpy(float, na_value=np.nan) if own else G
+
+
 def _numbers(G: Any, name: str) -> FloatArray:
     try:
+        G = plain(G)
         table = np.asarray(G)
         table = table.astype(float) if table.dtype.kind in "fiubO" else np.asarray(G, dtype=float)
     except (TypeError, ValueError):

@@ -14,6 +14,7 @@ from ...engine import em
 from ...engine.latent import FloatArray
 from ...engine.progress import progress_bar
 from ..checks import check_whole, generator, in_short
+from ..haplotypes.genotypes import plain
 from .cluster import ClusterModel, ClusterPrior, kernels
 from .copying import Copying
 from .pairs import Ints
@@ -200,7 +201,7 @@ class Phaser(BaseEstimator):  # type: ignore[misc]
 def check_genotypes(G: Any) -> Ints:
     """Genotypes (n, L) as -1, 0, 1, 2; one sentence if they are none."""
     try:
-        table = np.asarray(G, dtype=float)
+        table = np.asarray(plain(G), dtype=float)
     except (TypeError, ValueError):
         raise ValueError(f"G is {in_short(G)}; a table (people, sites) of 0, 1, 2 and -1 is needed.") from None
     if table.ndim != 2 or 0 in table.shape:
