@@ -22,7 +22,7 @@ def check_table(X: Any) -> Numeric:
     Raises
     ------
     TypeError
-        For a sparse matrix.
+        For a sparse matrix, or an object that is no number among the values.
     ValueError
         For anything else that is not a finite table of numbers with a row and a column.
 
@@ -42,6 +42,8 @@ def check_numbers(X: Any) -> Numeric:
     """What `check_table` does before it looks at the values; a `numpy.memmap` stays one."""
     if issparse(X):
         raise TypeError("X is a sparse matrix; a dense array is needed, X.toarray() for instance.")
+    if X is None:
+        raise ValueError("X is None; a table of numbers is needed.")
     try:
         mapped = isinstance(X, np.memmap) and X.dtype.kind in "fiub"  # of whatever width: a copy might not fit
         X = (
@@ -57,10 +59,10 @@ def check_numbers(X: Any) -> Numeric:
                 ensure_min_features=0,
             )
         )
-    except ValueError as problem:
-        if "could not convert" in str(problem) or "inhomogeneous" in str(problem):
-            raise ValueError(f"X is not a table of numbers: {problem}.") from None
-        raise
+    except (TypeError, ValueError) as problem:  # (of its words the first line: the second may be all of X)
+        kind = TypeError if isinstance(problem, TypeError) else ValueError
+        why = str(problem).partition("\n")[0].rstrip(".")
+        raise kind(f"X is not a table of numbers: {why}.") from None
     check_shape_of_table(X.shape)
     return X
 
@@ -198,6 +200,22 @@ def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} is {value!r}; it must be True or False.")
     return bool(value)
+
+
+def as_numbers(name: str, value: Any) -> FloatArray:
+    """`value` as a float array of whatever shape.
+
+    Examples
+    --------
+    >>> as_numbers("counts", "many")
+    Traceback (most recent call last):
+      ...
+    ValueError: counts is 'many'; it must be an array of numbers.
+    """
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {in_short(value)}; it must be an array of numbers.") from None
 
 
 def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:

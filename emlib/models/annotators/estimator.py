@@ -213,7 +213,8 @@ class DawidSkene(EMEstimator):
 
     def predict(self, ratings: Any) -> NDArray[Any]:
         """The most probable class (n,)."""
-        return np.asarray(self.classes_[self.predict_proba(ratings).argmax(axis=1)])
+        best = self.predict_proba(ratings).argmax(axis=1)  # (refuses first what has no classes yet)
+        return np.asarray(self.classes_[best])
 
     def standard_errors(self) -> AnnotatorParams:
         """Of class shares (G, K) and error rates (J, K, K), from the curvature of the likelihood.
@@ -237,7 +238,12 @@ def _oriented(params: AnnotatorParams, stats: AnnotatorStats) -> AnnotatorParams
 
 def _table(ratings: Any, missing: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Ratings as numbers or as words, and where there is one: what the table holds elsewhere means nothing."""
-    table = np.asarray(ratings)
+    try:
+        table = np.asarray(ratings)
+    except ValueError:
+        raise ValueError(
+            "ratings have rows of different lengths; rows of items and columns of ratings are needed."
+        ) from None
     if table.ndim != 2 or not table.size:
         raise ValueError(f"ratings have the shape {table.shape}; rows of items and columns of ratings are needed.")
     if table.dtype.kind in "iub":

@@ -59,7 +59,10 @@ def _labelled(X: Any) -> bool:
 
 
 def _plain_array(X: Any, phenotypes: tuple[str, ...]) -> Numeric:
-    given: Numeric = np.asarray(X)
+    try:
+        given: Numeric = np.asarray(X)
+    except ValueError:
+        raise ValueError(f"X has rows of different lengths; {len(phenotypes)} counts are needed.") from None
     if given.dtype.kind == "O" and all(isinstance(value, str) for value in given.ravel().tolist()):
         given = given.astype(str)
     if given.dtype.kind not in "USiufb" or given.ndim != 1 or not given.size:

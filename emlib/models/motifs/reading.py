@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import in_short
 from .sequences import UNKNOWN, Codes, encode
 
 
@@ -33,6 +34,8 @@ def read_sequences(source: Any) -> tuple[list[str], list[str]]:
     """
     if isinstance(source, (str, os.PathLike)):
         return _read_file(Path(source))
+    if not np.iterable(source):
+        raise ValueError(f"sequences is {in_short(source)}; strings in a list, or the path of a file, are needed.")
     names, letters = [], []
     for i, one in enumerate(source):
         if isinstance(one, str):

@@ -180,6 +180,8 @@ def _size(sizes: Mapping[str, float], names: tuple[str, ...]) -> float:
 
 
 def _candidates(candidates: Sequence[Sequence[str]]) -> list[list[str]]:
+    if not np.iterable(candidates):
+        raise ValueError(f"candidates is {in_short(candidates)}; a list of protein names for each peptide is needed.")
     rows = []
     for i, names in enumerate(candidates):
         if isinstance(names, str):
@@ -192,6 +194,8 @@ def _candidates(candidates: Sequence[Sequence[str]]) -> list[list[str]]:
             ) from None
         if not given:
             raise ValueError(f"peptide {i} has no candidate protein; leave it out.")
+        if any(isinstance(name, (list, tuple, np.ndarray)) for name in given):
+            raise ValueError(f"candidates of peptide {i} hold lists; protein names alone are needed.")
         if any(map(is_missing, given)):
             raise ValueError(f"candidates of peptide {i} hold a missing value; protein names alone are needed.")
         rows.append(list(dict.fromkeys(map(str, given))))

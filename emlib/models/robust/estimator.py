@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...engine import em
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_real, check_whole
+from ..checks import as_numbers, check_real, check_whole
 from .model import RegressionParams, TRegression
 
 
@@ -112,7 +112,7 @@ class RobustRegression(RegressorMixin, EMEstimator):  # type: ignore[misc]
 
 
 def _response(y: ArrayLike, n: int) -> FloatArray:
-    response = np.asarray(y, dtype=float)
+    response = as_numbers("y", y)
     if response.shape != (n,) or not np.isfinite(response).all():
         raise ValueError(f"y has the shape {response.shape}; one finite number for each of {n} rows is needed.")
     return response

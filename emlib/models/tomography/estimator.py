@@ -13,7 +13,7 @@ from ...engine import em
 from ...engine.families import GammaPrior
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_prior, check_real, check_whole
+from ..checks import as_numbers, check_prior, check_real, check_whole
 from .model import Emission, EmissionParams
 
 
@@ -137,12 +137,15 @@ class MLEM(EMEstimator):
     def project(self, image: ArrayLike) -> FloatArray:
         """What the detectors would count on average, were this the image."""
         check_is_fitted(self)
+        light = as_numbers("image", image)
+        if light.size != self.image_.size:
+            raise ValueError(f"image has the shape {light.shape}; one of shape {self.image_.shape} was reconstructed.")
         world = Emission.of(self.system, self.fitted_.shape)
-        return world.forward(np.ravel(np.asarray(image, dtype=float))).reshape(self.fitted_.shape)
+        return world.forward(light.ravel()).reshape(self.fitted_.shape)
 
 
 def _check_counts(counts: ArrayLike) -> FloatArray:
-    seen = np.asarray(counts, dtype=float)
+    seen = as_numbers("counts", counts)
     bad = ~(np.isfinite(seen) & (seen >= 0))
     if bad.any() or not seen.size:
         where = tuple(int(i) for i in np.argwhere(bad)[0]) if seen.size else ()

@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ...engine.latent import FloatArray
+from ..checks import as_numbers, in_short
 
 Ints = NDArray[np.int64]
 
@@ -87,6 +88,8 @@ class EquivalenceClasses:
         ValueError
             In one sentence that names the class or transcript.
         """
+        if not np.iterable(classes):
+            raise ValueError(f"classes is {in_short(classes)}; lists of transcript numbers are needed.")
         rows = [np.asarray(row) for row in classes]
         if not rows:
             raise ValueError("classes is empty; at least one class is needed.")
@@ -235,12 +238,9 @@ def per_transcript(name: str, values: ArrayLike, T: int) -> FloatArray:
       ...
     ValueError: effective_lengths holds 0 for transcript 1; every length must be a finite number above 0.
     """
-    try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        array = np.full(0, np.nan)
+    array = as_numbers(name, values)
     if array.shape != (T,):
-        raise ValueError(f"{name} has the shape {np.shape(values)}; one number for each of {T} transcripts is needed.")
+        raise ValueError(f"{name} has the shape {array.shape}; one number for each of {T} transcripts is needed.")
     bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
     if len(bad):
         t = int(bad[0])
@@ -256,12 +256,9 @@ def check_whole_counts(counts: FloatArray) -> Ints:
 
 
 def _counts(counts: ArrayLike, C: int) -> FloatArray:
-    try:
-        array = np.asarray(counts, dtype=float)
-    except (TypeError, ValueError):
-        array = np.full(0, np.nan)
+    array = as_numbers("counts", counts)
     if array.shape != (C,):
-        raise ValueError(f"counts has the shape {np.shape(counts)}; one count for each of {C} classes is needed.")
+        raise ValueError(f"counts has the shape {array.shape}; one count for each of {C} classes is needed.")
     bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if len(bad):
         raise ValueError(f"counts holds {array[bad[0]]:g} for class {bad[0]}; counts must be finite and 0 or above.")

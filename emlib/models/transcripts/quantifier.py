@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...engine import em
 from ...engine.latent import FloatArray
 from ..base import to_converge
-from ..checks import check_real, check_whole, generator
+from ..checks import as_numbers, check_real, check_whole, generator
 from ..uncertainty import check_level
 from .classes import EquivalenceClasses
 from .identifiability import Identifiability, identifiability, slack
@@ -170,7 +170,7 @@ class TranscriptQuantifier(BaseEstimator):  # type: ignore[misc]
             If they are no T counts.
         """
         check_is_fitted(self)
-        other = np.asarray(counts, dtype=float)
+        other = as_numbers("counts", counts)
         if (
             other.shape != self.counts_.shape
             or not np.isfinite(other).all()
