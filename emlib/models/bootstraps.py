@@ -193,7 +193,7 @@ class ComponentsTest:
     Attributes
     ----------
     n_components : int
-        K, the null hypothesis; the alternative is K + 1.
+        Their number K under the null hypothesis; the alternative is K + 1.
     statistic : float
         Twice the gain in log-likelihood from K to K + 1 components, on the data.
     simulated : array (B,)
@@ -242,7 +242,7 @@ def bootstrap_n_components(
         ``n_init`` costs time and makes the test sharper.
     X : array (n, d)
     n_components : int
-        K.
+        Their number K.
     n_resamples : int
         Tables to simulate; 19 can reject at 5 % and no sharper.
     random_state : None, int, Generator or RandomState

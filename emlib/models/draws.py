@@ -55,7 +55,7 @@ class Draws:
 
     @property
     def n_components(self) -> int:
-        """K."""
+        """The number of components, K."""
         return self.parameters["weights"].shape[2]
 
     def __repr__(self) -> str:

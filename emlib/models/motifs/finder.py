@@ -225,14 +225,13 @@ class MotifGibbs(MotifFinder):
     """The same motifs by Gibbs sampling: places drawn instead of expected, matrices drawn instead of maximised.
 
     Several chains walk from random starts; after each sweep a matrix may be shifted sideways. The best state that any
-    of them has visited is reported, by the same evidence as `MotifFinder` compares motifs.
+    of them has visited is reported, by the same evidence as `MotifFinder` compares motifs. Parameters not listed here
+    are those of `MotifFinder`. Of a range of widths, chains walk at a few.
 
     Parameters
     ----------
     chains, sweeps : int
         Restarts, and steps of each.
-
-    The other parameters are those of `MotifFinder`. Of a width range, chains walk at two or three widths.
 
     References
     ----------
