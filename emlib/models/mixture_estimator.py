@@ -6,7 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -249,6 +249,10 @@ class MixtureEstimator(DensityMixin, EMEstimator):  # type: ignore[misc]
                     f"warm_start needs the last fit's {fitted[0]} components and {fitted[1]} columns, "
                     f"but {self.n_components} components and {rows.d} columns were given."
                 )
+            has = _shapes(self.starts_[0].params.components)
+            needed = _shapes(self._shape_of_start(model, rows.d).components)
+            if has != needed:  # another covariance_type, or zero_inflation turned on or off
+                raise ValueError(f"warm_start needs the last fit's parameters to be {needed}, but they are {has}.")
             yield MixtureParams(self._weights_at_start(self.weights_), self._stored(rows.origin))
             return
         rng = generator(self.random_state)
@@ -402,6 +406,11 @@ def _label(r: FloatArray, log_density: FloatArray) -> Labels:
 
 def _log_density(r: FloatArray, log_density: FloatArray) -> FloatArray:
     return log_density
+
+
+def _shapes(components: Any) -> str:
+    """What the parameters of components are, in words: ``means (3, 2), covariances (3, 2, 2)``."""
+    return ", ".join(f"{each.name} {np.shape(getattr(components, each.name))}" for each in fields(components))
 
 
 def _possible(model: Mixture, rows: Rows | Chunks, start: MixtureParams, prior: MixturePrior | None) -> MixtureParams:

@@ -202,6 +202,16 @@ def test_warm_start_checks_what_it_starts_from():
         mixture.set_params(n_components=2).fit(IRIS)
     with pytest.raises(ValueError, match="but 3 components and 2 columns were given"):
         mixture.set_params(n_components=3).fit(IRIS[:, :2])
+    with pytest.raises(ValueError, match=r"means \(3, 4\), covariances \(3, 4\), but they .* covariances \(3, 4, 4\)"):
+        mixture.set_params(covariance_type="diag").fit(IRIS)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_warm_start_does_not_invent_or_forget_structural_zeros(before):
+    X = np.random.default_rng(0).poisson(3, (50, 2))
+    mixture = PoissonMixture(2, warm_start=True, zero_inflation=before, random_state=0, tol=1e-2).fit(X)
+    with pytest.raises(ValueError, match=r"warm_start needs the last fit's parameters to be rates \(2, 2\)"):
+        mixture.set_params(zero_inflation=not before).fit(X)
 
 
 def test_weights_given_are_copied_and_normalised():
