@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -472,7 +473,13 @@ def big_class(place, n):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
 def test_stopped_in_the_middle(place, how):
     big_class(place, 30)
-    process = subprocess.Popen(command(place), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command(place),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored by all that a shell runs with "&"
+    )
     results = place.out / "results"
     until = time.monotonic() + 120
     while time.monotonic() < until and not (results.is_dir() and len(list(results.glob("*.json"))) >= 5):
