@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...engine import em
 from ...engine.latent import FloatArray
 from ...engine.progress import progress_bar
-from ..checks import check_whole, generator
+from ..checks import check_whole, generator, is_missing
 from .diplotypes import Diplotypes
 from .estimator import HaplotypeEM
 from .genotypes import Genotypes, Table, read_genotypes
@@ -199,7 +199,7 @@ def _groups(groups: Any, n: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
     each = np.asarray(groups, dtype=object)  # (a plain array of names would write NaN out, as one more name)
     if each.shape != (n,):
         raise ValueError(f"groups has the shape {each.shape}; one group for each of the {n} people is needed.")
-    lost = [person for person, group in enumerate(each) if _missing(group)]
+    lost = [person for person, group in enumerate(each) if is_missing(group)]
     if lost:
         raise ValueError(
             f"groups holds {each[lost[0]]} for person {lost[0]}, and {len(lost)} of {n} people have no group; leave "
@@ -207,13 +207,6 @@ def _groups(groups: Any, n: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
         )
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     return names, member
-
-
-def _missing(group: Any) -> bool:
-    try:
-        return group is None or bool(group != group)
-    except TypeError:  # pandas' NA does not say whether it equals itself
-        return True
 
 
 def _fitted(model: HaplotypeEM | None, G: Any, rng: np.random.Generator) -> HaplotypeEM:
