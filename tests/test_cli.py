@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import emlib
@@ -49,3 +52,15 @@ def test_version(capsys):
         cli.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"emlib {emlib.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a closed pipe is another error")
+def test_a_reader_who_has_seen_enough_is_no_error():
+    """What is read by nobody: the pipe is closed before the command writes into it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emlib.cli", "exercises", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), error) == (141, b"")

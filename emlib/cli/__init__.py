@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `emlib exercises list | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains once more at its end
+        return 141
     except (ValueError, OSError) as error:
         if os.environ.get("EMLIB_DEBUG"):
             raise
