@@ -53,6 +53,7 @@ _HOMES = {
     "case_control_test": "emlib.models.haplotypes",
     "hardy_weinberg_test": "emlib.models.haplotypes",
     "read_variants": "emlib.models.variants",
+    "check_model": "emlib.engine.check",
 }
 _ROOMS = ("data", "engine", "models")
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import engine as engine
     from . import models as models
+    from .engine.check import check_model as check_model
     from .models.annotators import DawidSkene as DawidSkene
     from .models.bootstraps import bootstrap as bootstrap
     from .models.bootstraps import bootstrap_n_components as bootstrap_n_components

@@ -41,7 +41,8 @@ NUDGE = 0.01  # share of drawn labels that parts merged components between tempe
 class Model(Protocol[Data, Params, Stats]):
     """What a hidden world must say about itself.
 
-    `Params` and `Stats` are frozen dataclasses of arrays; `Stats` can be added. Optional members:
+    `Params` and `Stats` are frozen dataclasses of arrays, or plain arrays; `Stats` can be added. To climb, `e_step` and
+    `m_step` are enough; `engine.check.check_model` tries whether they belong together. Optional members:
 
     monotone : bool
         False where the M-step is not an exact maximiser, as under a variance floor.

@@ -7,7 +7,7 @@ lies further along it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
@@ -38,6 +38,27 @@ def _collect(part: Any, arrays: list[FloatArray]) -> None:
             _collect(getattr(part, name), arrays)
     elif part is not None:
         arrays.append(np.asarray(part, dtype=float).ravel())
+
+
+def names(params: Any, called: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """One name for each number, in the order of `flatten`; `called` has other names of fields.
+
+    Examples
+    --------
+    >>> from emlib.engine.families import PoissonParams
+    >>> names(PoissonParams(rates=np.array([[1.0], [2.5]])))
+    ('rates[0, 0]', 'rates[1, 0]')
+    """
+    return tuple(_name(params, "params", called or {}))
+
+
+def _name(part: Any, name: str, called: Mapping[str, str]) -> Iterator[str]:
+    if is_dataclass(part):
+        for field in fields(part):
+            yield from _name(getattr(part, field.name), called.get(field.name, field.name), called)
+    elif part is not None:
+        for index in np.ndindex(np.shape(part)):
+            yield name + (f"[{', '.join(map(str, index))}]" if index else "")
 
 
 def rebuild(template: Params, vector: FloatArray) -> Params:

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from ..engine.blocks import threads
 from ..engine.information import Information, observed_information
 from ..engine.latent import FloatArray
-from ..engine.parameters import flatten, rebuild
+from ..engine.parameters import flatten, names, rebuild
 from .base import FittedWorld
 from .checks import in_short
 
@@ -181,17 +181,17 @@ def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool 
         progress=progress,
     )
     _say_if_far(information, fitted)
-    names = _names(world.own, world.called)
+    labels = names(world.own, world.called)
     covariance, errors = information.parameter_covariance, information.standard_errors
     if world.absent is not None and world.absent.any():
         covariance = np.where(world.absent | world.absent[:, None], np.nan, covariance)
         errors = rebuild(errors, np.where(world.absent, np.nan, flatten(errors)))
-        _say_what_has_none([name for name, gone in zip(names, world.absent, strict=True) if gone])
+        _say_what_has_none([name for name, gone in zip(labels, world.absent, strict=True) if gone])
     return StandardErrors(
         by_parameter(errors, world.called).arrays,
         by_parameter(world.own, world.called),
         covariance,
-        names,
+        labels,
         information,
         world.model.coordinates(world.own),
         errors,
@@ -220,15 +220,3 @@ def _say_if_far(information: Information, fitted: Any) -> None:
         UserWarning,
         stacklevel=3,
     )
-
-
-def _names(params: Any, called: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """One name for each number, in the order of `flatten`."""
-    arrays = by_parameter(params, called).arrays
-    names = [
-        name + (f"[{', '.join(map(str, index))}]" if index else "")
-        for name, array in arrays.items()
-        for index in np.ndindex(array.shape)
-    ]
-    assert len(names) == len(flatten(params))
-    return tuple(names)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
 
-from emlib.engine import em
+from emlib.engine import check, em
 from emlib.engine import information as info
 from emlib.engine.blocks import Rows, expect_over_blocks
 from emlib.engine.latent import HARD, SOFT, sampled, tempered
@@ -32,20 +32,16 @@ def nearby(case: Case, amount: float = 0.1, seed: int = 1):
     if case.averaged:  # a posterior cannot be mixed with another; a larger sample is nearer
         X = case.model.simulate(case.params, round(50 / amount), rng)
         return case.model.m_step(case.model.e_step(X, case.params)[0], case.prior)
-    other = case.model.m_step(case.model.e_step(case.model.simulate(case.params, 50, rng), case.params)[0])
-    return rebuild(case.params, (1 - amount) * flatten(case.params) + amount * flatten(other))
+    return check.nearby(case.model, case.params, rng, amount)
 
 
 def additivity(case: Case) -> None:
     """Statistics and objective of the whole are the sums over any split."""
     X = case.data(60)
     for latent in (SOFT, tempered(2.5), HARD):
-        whole, value = case.model.e_step(X, case.params, latent)
         for cut in (1, case.size(X) // 3, case.size(X) - 1):
-            a, value_a = case.model.e_step(case.part(X, 0, cut), case.params, latent)
-            b, value_b = case.model.e_step(case.part(X, cut, case.size(X)), case.params, latent)
-            np.testing.assert_allclose(statistics(a + b), statistics(whole), rtol=1e-10, atol=1e-10)
-            np.testing.assert_allclose(value_a + value_b, value, rtol=1e-12)
+            parts = case.part(X, 0, cut), case.part(X, cut, case.size(X))
+            check.adds_up(case.model, parts, X, case.params, latent)
 
 
 def brute_force(case: Case) -> None:
@@ -82,35 +78,19 @@ def brute_force(case: Case) -> None:
 
 def monotone(case: Case) -> None:
     """No iteration lowers the objective: likelihood, free energy, or posterior under a prior."""
-    X = case.data(200)
+    X, start = case.data(200), nearby(case, 0.9)
     for prior in case.priors:
         for latent in (SOFT, tempered(3.0), tempered(0.3), HARD):
-            fit = em.fit(case.model, X, nearby(case, 0.9), prior=prior, latent=latent, max_iter=40, tol=0.0)
-            assert fit.reason in ("max_iter", "converged"), (latent, fit)
-            assert np.diff(fit.trace).min(initial=0.0) >= -1e-9 * abs(fit.trace[-1]), (latent, prior)
+            check.never_falls(case.model, X, [start], prior, latent)
 
 
 def stationary(case: Case) -> None:
     """Where EM stands still, the objective is flat in every valid direction."""
     if case.averaged:
         pytest.skip("its parameters are no coordinates; models/test_motifs.py moves the posterior instead")
-    X = case.data(300)
+    X, start = case.data(300), nearby(case)
     for prior in (None, case.prior):
-        fit = em.fit(case.model, X, nearby(case), prior=prior, tol=1e-12, max_iter=50_000)
-        assert fit.converged
-        here = flatten(fit.params)
-
-        def objective(vector, prior=prior, fit=fit):
-            params = rebuild(fit.params, vector)
-            value = case.model.e_step(X, params)[1]
-            return value if prior is None else value + case.model.log_prior(params, prior)
-
-        for seed in range(5):
-            way = flatten(nearby(case, 1.0, seed=seed + 10)) - here
-            h = 1e-4
-            slope = (objective(here + h * way) - objective(here - h * way)) / (2 * h)
-            bend = abs(objective(here + h * way) - 2 * objective(here) + objective(here - h * way)) / h**2
-            assert abs(slope) <= 1e-3 + 1e-3 * bend, (prior, seed, slope, bend)
+        check.flat_at_rest(case.model, X, start, np.random.default_rng(10), prior)
 
 
 def permutation(case: Case) -> None:

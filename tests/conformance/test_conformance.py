@@ -12,6 +12,7 @@ import pytest
 
 import emlib.models
 from emlib.engine import families, markov, mixture
+from emlib.engine.check import check_model
 from emlib.engine.coordinates import Named, Simplex
 from emlib.engine.kernel import Statistics
 from emlib.engine.latent import HARD, SOFT
@@ -27,6 +28,21 @@ BY_NAME = {case.name: case for case in CASES}
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_conformance(case, check):
     check(case)
+
+
+QUICK = ("gaussian", "annotators, two groups", "holed normal", "poisson")
+PUBLIC = [
+    pytest.param(case, marks=() if case.name in QUICK else pytest.mark.slow, id=case.name)
+    for case in CASES
+    if not case.averaged  # (a posterior is no truth to be found again)
+]
+
+
+@pytest.mark.parametrize("case", PUBLIC)
+def test_what_users_ask_of_their_models(case):
+    n = 20 if "Markov" in case.name else 500
+    assert len(check_model(case.model, case.params, n=n)) >= 4
+    assert len(check_model(case.model, case.params, n=n, prior=case.prior)) >= 3
 
 
 def test_every_model_and_family_is_registered():

@@ -81,7 +81,7 @@ class TranscriptModel:
         value = float(logs.sum())
         if value == -np.inf:
             raise Degenerate("a class with fragments has no transcript with a share above 0.")
-        noise = 4 * EPS * float(np.abs(logs).sum())
+        noise = 4 * EPS * float(np.abs(logs).sum() + counts.sum())  # a density near 1 is rounded, though its log is 0
         return TranscriptStats(shares * data.demand(density), noise), value
 
     def _one_by_one(
