@@ -57,10 +57,11 @@ class NegativeBinomialMixture(CountMixture):
     Notes
     -----
     ``fit`` tallies the expected number of rows at each of the counts that occur, so that only the
-    labels are hidden from its M-step. Under a prior, with exposures or structural zeros, and where the
-    tallies would hold more than four million numbers (components times different counts), the rates are
-    hidden as well, as in `engine.families.negative_binomial`. Such a climb is slow where means are small
-    beside sizes: at a tenth of them, 99 % of the way is left after a step. Set ``accelerate="squarem"`` there.
+    labels and structural zeros are hidden from its M-step. Under a prior, and where the tallies would hold more than
+    four million numbers (components times different counts), the rates are hidden as well, as in
+    `engine.families.negative_binomial`. Such a climb is slow where means are small beside sizes: at a tenth of them,
+    99 % of the way is left after a step. Set ``accelerate="squarem"`` there, and with structural zeros, which a
+    negative binomial can often do without.
 
     References
     ----------
@@ -123,24 +124,28 @@ class NegativeBinomialMixture(CountMixture):
     _prior_of_counted = families.GammaRatesPrior
 
     def _family(self, d: int) -> families.Family[Any]:
-        return self._world(1.0)
+        return self._world(1.0, None)
 
     def _simulator(self, X: Numeric) -> families.Family[Any]:
-        return self._world(X[:, 0] if self._exposed else 1.0)  # exposures are given, row by row
+        return self._world(X[:, 0] if self._exposed else 1.0, None)  # exposures are given, row by row
 
-    def _world(self, exposures: Any) -> families.Family[Any]:
+    def _world(self, exposures: Any, seen: families.ExposedCounts | None) -> families.Family[Any]:
         if self._inflated:
-            return families.ZeroInflatedNegativeBinomial(self._exposed, exposures)
-        return families.ExposedNegativeBinomial(True, exposures) if self._exposed else families.NegativeBinomial()
+            return families.ZeroInflatedNegativeBinomial(self._exposed, exposures, seen)
+        if self._exposed:
+            return families.ExposedNegativeBinomial(True, exposures, seen)
+        return families.NegativeBinomial(None if seen is None else seen.counts)
 
     def _family_for(self, X: Numeric) -> families.Family[Any]:
-        under_prior = self.prior is not None and getattr(self.prior, "components", self.prior) is not None
-        if under_prior or self._exposed or self._inflated:  # a prior speaks of rates
-            return self._family(X.shape[1])
-        distinct = distinct_counts(X)
+        if self.prior is not None and getattr(self.prior, "components", self.prior) is not None:
+            return self._family(X.shape[1])  # a prior speaks of rates
+        counts, among = distinct_counts(X[:, 1:] if self._exposed else X), families.ExposurePoints()
+        if self._exposed:
+            among = families.ExposurePoints(*(float(end) for end in (X[:, 0].min(), X[:, 0].max())))
+        seen = families.ExposedCounts(counts, among)
         blocks = -(-len(X) // BLOCK_ROWS)  # each block has its tally
-        small = self.n_components * len(distinct.values) * blocks <= TABLE
-        return families.NegativeBinomial(distinct if small else None)
+        small = self.n_components * seen.width * blocks <= TABLE
+        return self._world(1.0, seen if small else None)
 
     def _given_start(self, components: Any, d: int, origin: FloatArray) -> Any:
         means, sizes = components.means, components.sizes

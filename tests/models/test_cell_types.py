@@ -68,6 +68,24 @@ def test_depth_explains_part_of_the_scatter():
     assert exposed.sizes_.item() > 1.1 * plain.sizes_.item()
 
 
+def test_26_genes_with_exposures_are_no_climb_of_thousands_of_steps():
+    """Half of the sizes belong at the largest; with rates hidden, 1,500 steps were not enough."""
+    X = np.column_stack([DEPTH, CELLS.counts])
+    fit = NegativeBinomialMixture(4, exposure=True, random_state=0, tol=0.01, max_iter=60).fit(X)
+    assert fit.converged_
+    assert fit.n_iter_ < 40
+    assert (np.diff(fit.trace_) > -1e-7).all()
+    R, (e, x) = fit.predict_proba(X), (X[:, 0], X[:, 1:])
+    k, j = np.unravel_index(np.abs(np.log(fit.sizes_)).argmin(), fit.sizes_.shape)  # one that is neither end
+
+    def expected(m, r):
+        return R[:, k] @ dist.nbinom(r, r / (r + e * m)).logpmf(x[:, j])
+
+    m, r = fit.means_[k, j], fit.sizes_[k, j]
+    for step in (0.9, 1.1):
+        assert expected(m * step, r) < expected(m, r) > expected(m, r * step)
+
+
 @pytest.mark.parametrize("gene", ["CD79A", "NKG7"])
 @pytest.mark.parametrize("dispersed", [False, True])
 def test_structural_zeros_against_a_search_that_knows_no_em(gene, dispersed):
@@ -253,6 +271,35 @@ def test_sparse_counts_are_refused_with_the_cure(estimator):
         estimator.fit(csr_array(CELLS.counts))
 
 
+class AnnData:
+    """What a whole AnnData looks like from outside."""
+
+    obsm = None
+
+
+class BackedCounts:
+    """What its sparse counts look like while they are in a file."""
+
+    def to_memory(self):
+        """Nothing here."""
+
+
+@pytest.mark.parametrize("estimator", [PoissonMixture(2), emlib.GaussianMixture(2), emlib.KMeans(2), DoubletMixture(2)])
+@pytest.mark.parametrize(
+    ("X", "sentence"),
+    [
+        (AnnData(), r"X is an AnnData, which holds many tables; one is needed, such as adata.obsm\['X_pca'\] or"),
+        (
+            BackedCounts(),
+            r"X is a sparse matrix in a file; a dense array is needed, as from X.to_memory\(\).toarray\(\)",
+        ),
+    ],
+)
+def test_objects_of_single_cell_programs_are_refused_with_the_cure(estimator, X, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        estimator.fit(X)
+
+
 def test_anndata_in_and_out():
     """The lines of chapter 14: components and chosen genes out of an AnnData, types back into it."""
     anndata = pytest.importorskip("anndata")
@@ -261,6 +308,8 @@ def test_anndata_in_and_out():
     adata = anndata.AnnData(csr_matrix(CELLS.counts.astype(np.float32)))
     adata.var_names, adata.obsm["X_pca"] = list(CELLS.genes), CELLS.pcs
     adata.obs["total_counts"] = CELLS.total_umi
+    with pytest.raises(TypeError, match="X is an AnnData, which holds many tables"):
+        PoissonMixture(2).fit(adata)
     mixture = emlib.GaussianMixture(3, random_state=0).fit(adata.obsm["X_pca"])
     adata.obs["em"] = mixture.predict(adata.obsm["X_pca"]).astype(str)
     adata.obsm["X_em"] = mixture.predict_proba(adata.obsm["X_pca"])

@@ -22,6 +22,7 @@ from .counts import (
     Poisson,
     PoissonParams,
 )
+from .exposed_tally import ExposedCounts, ExposurePoints
 from .exposure import ExposedPoisson
 from .gaussian import GaussianParams, NormalInverseWishart
 from .gaussian_axes import DiagonalGaussian, SphericalGaussian
@@ -49,8 +50,10 @@ __all__ = [
     "DiagonalGaussian",
     "DirichletPrior",
     "DistinctCounts",
+    "ExposedCounts",
     "ExposedNegativeBinomial",
     "ExposedPoisson",
+    "ExposurePoints",
     "Family",
     "GammaPrior",
     "GammaRatesPrior",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,39 @@ class Lookup:
         return np.concatenate(list(parts))
 
 
+def rise_of(share: FloatArray, distinct: DistinctCounts) -> Callable[[FloatArray], tuple[FloatArray, FloatArray]]:
+    """A function of sizes r (K, d): the average of ``digamma(x + r) - digamma(r)``, and minus its slope.
+
+    Parameters
+    ----------
+    share : array (K, V)
+        Which share of the rows is at each value.
+    distinct : DistinctCounts
+        The V values.
+    """
+    starts, v = distinct.starts[:-1], distinct.values
+    # The first terms of digamma(x + r) - digamma(r), 1 / (r + t) for t < x, one by one; the rest by series.
+    t = np.arange(LARGE)
+    above = np.stack([np.add.reduceat(share * (v > i), starts, axis=1) for i in t], axis=-1)
+    beyond, tail = np.maximum(v, LARGE), share * (v > LARGE)
+
+    def rise(r: FloatArray) -> tuple[FloatArray, FloatArray]:
+        first = 1.0 / (r[:, :, None] + t)
+        edge = r + LARGE
+        total, at_edge = r[:, distinct.column] + beyond, edge[:, distinct.column]
+        more = (
+            np.log1p((beyond - LARGE) / at_edge)
+            - log_minus_digamma(total)
+            + log_minus_digamma(edge)[:, distinct.column]
+        )
+        less = (beyond - LARGE) / (at_edge * total) - trigamma_minus_inverse(total)
+        less += trigamma_minus_inverse(edge)[:, distinct.column]
+        value = (above * first).sum(axis=2) + np.add.reduceat(tail * more, starts, axis=1)
+        return value, (above * first**2).sum(axis=2) + np.add.reduceat(tail * less, starts, axis=1)
+
+    return rise
+
+
 def size_from_tally(N: FloatArray, tally: FloatArray, distinct: DistinctCounts) -> FloatArray:
     """The size that maximises the likelihood of negative binomial counts (eq. 4.7), at their average as mean.
 
@@ -177,25 +210,7 @@ def size_from_tally(N: FloatArray, tally: FloatArray, distinct: DistinctCounts) 
     mean = np.add.reduceat(share * v, starts, axis=1)
     excess = np.add.reduceat(share * v**2, starts, axis=1) - mean**2 - mean  # variance minus mean
     over = excess > 0.0
-    # The first terms of digamma(x + r) - digamma(r), 1 / (r + t) for t < x, one by one; the rest by series.
-    t = np.arange(LARGE)
-    above = np.stack([np.add.reduceat(share * (v > i), starts, axis=1) for i in t], axis=-1)
-    beyond, tail = np.maximum(v, LARGE), share * (v > LARGE)
-
-    def rise(r: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The average of ``digamma(x + r) - digamma(r)``, and minus its slope."""
-        first = 1.0 / (r[:, :, None] + t)
-        edge = r + LARGE
-        total, at_edge = r[:, distinct.column] + beyond, edge[:, distinct.column]
-        more = (
-            np.log1p((beyond - LARGE) / at_edge)
-            - log_minus_digamma(total)
-            + log_minus_digamma(edge)[:, distinct.column]
-        )
-        less = (beyond - LARGE) / (at_edge * total) - trigamma_minus_inverse(total)
-        less += trigamma_minus_inverse(edge)[:, distinct.column]
-        value = (above * first).sum(axis=2) + np.add.reduceat(tail * more, starts, axis=1)
-        return value, (above * first**2).sum(axis=2) + np.add.reduceat(tail * less, starts, axis=1)
+    rise = rise_of(share, distinct)
 
     low, high = (np.full(mean.shape, np.log(end)) for end in SIZES)
     with np.errstate(divide="ignore", invalid="ignore"):  # counts of no weight: bisection ends there too

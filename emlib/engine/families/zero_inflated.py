@@ -12,8 +12,10 @@ nothing is new: the rate of a Poisson is events over exposure (eq. 14.6), a hidd
 (eq. 14.3) and its distribution has statistics that add up, as in `families.negative_binomial`. It is exact EM: the
 objective is the likelihood with all of this summed and integrated out.
 
-Without exposures the mean that is best with the rates not hidden is an average, and is taken from it (an ECME step).
-With exposures it has no such form, and the climb to a size far above the means is slow: use ``accelerate="squarem"``.
+Guessed rates make a climb slow, and to a size far above the means endless. Given the counts that occur and the range
+of the exposures (`tallied`), the E-step also tallies what was counted, and the M-step finds the mean and the size that
+are best with only labels and structural zeros hidden (`families.exposed_tally`). The rates remain for priors, draws and
+tables too large to be tallied; there the mean without exposures is still the average (an ECME step).
 
 Sources: Lambert (1992) for zero-inflated Poisson counts and their EM; Ridout, Demetrio & Hinde (1998) for a review.
 """
@@ -33,9 +35,11 @@ from ..kernel import Natural, Statistics
 from ..latent import FloatArray
 from .base import NO_EVIDENCE, with_starved
 from .counts import TINY, BetaPrior, GammaPrior
+from .exposed_tally import ExposedCounts, means_and_sizes
 from .exposure import in_turn, split_exposure
 from .gamma_math import SIZES, gamma_shape, log_gamma_draws, log_minus_digamma
 from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams, draw_gamma, log_pmf
+from .tally import DistinctCounts, Lookup, among
 
 INSIDE = 1e-9  # a jump below zero ends here: from a probability of zero EM never comes back
 
@@ -85,6 +89,14 @@ class _Sums:
     exposure: FloatArray  # of what was counted
     rates: FloatArray  # hidden ones, and their logarithms
     logs: FloatArray
+    more: FloatArray  # (K, width): the tally, then rows and events at each point, if they were asked for
+
+    def tallied(self, seen: ExposedCounts) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Rows and events (K, d, B) at the points of the exposures, and the tally (K, V)."""
+        tally, points = np.split(self.more, [len(seen.counts.values)], axis=1)
+        K, d = self.events.shape
+        rows, events = points.reshape(K, 2, d, -1).swapaxes(0, 1)
+        return rows, events, tally
 
     @property
     def counted(self) -> FloatArray:
@@ -108,6 +120,11 @@ class _Entrywise:
     exposures: float | FloatArray = 1.0
     dispersed: ClassVar[bool] = False
     inflated: ClassVar[bool] = True
+
+    @property
+    def _seen(self) -> ExposedCounts | None:
+        """What is tallied, if anything is."""
+        return None
 
     @property
     def prior_type(self) -> type:
@@ -167,6 +184,9 @@ class _Entrywise:
             if len(bad):
                 k, j = (int(index) for index in bad[0])
                 raise Degenerate(f"component {k} has the {name} {values[k, j]:g} in count {j}.")
+        tallies = None if self._seen is None else _Tallies(self._seen, self.exposed)
+        if self._seen is not None and not rows.once((self._seen, self.exposed), self._holds):
+            raise ValueError("X holds counts that are not among those tallied; use DistinctCounts.of the same table.")
         special = {
             k: _Component(
                 means[k],
@@ -175,6 +195,7 @@ class _Entrywise:
                 float(log_weights[k]),
                 self.exposed,
                 rows.d,
+                tallies,
             )
             for k in range(len(means))
         }
@@ -188,6 +209,12 @@ class _Entrywise:
         )
         return Natural(eta, special, base=self._log_base, base_total=total, noise=noise)
 
+    def _holds(self, rows: Rows) -> bool:
+        """Whether every count of these rows is among those tallied."""
+        assert self._seen is not None
+        own = DistinctCounts.of(rows.X[:, 1:] if self.exposed else rows.X)
+        return among(own, self._seen.counts) is self._seen.counts
+
     def _log_base(self, X: FloatArray) -> FloatArray:
         e, x = split_exposure(X) if self.exposed else (np.ones(1), X)
         return (x * np.log(e) - gammaln(x + 1.0)).sum(axis=-2)
@@ -200,12 +227,15 @@ class _Entrywise:
         if stats.totals.shape[1] == self.n_features(d):
             return self._start(with_starved(stats.totals))
         of_zeros, of_counted = self._parts(prior)
-        s = _sums(stats.totals if prior is not None else with_starved(stats.totals))
+        s = _sums(stats.totals if prior is not None else with_starved(stats.totals), d - self.exposed)
         zeros = self._share_of_zeros(s, of_zeros) if self.inflated else None
         if not self.dispersed:
             events, exposure = (s.events, s.exposure) if of_counted is None else _events(s, of_counted)
             rates = np.where(events > NO_EVIDENCE, events, 0.0) / np.maximum(exposure, TINY)
             return self._params(rates, None, zeros)
+        if of_counted is None and self._seen is not None:
+            means, sizes = means_and_sizes(*s.tallied(self._seen), self._seen)
+            return self._params(np.where(s.events < NO_EVIDENCE, 0.0, means), sizes, zeros)
         N, rates, logs = _rates(s, of_counted)
         N = np.maximum(N, TINY)
         sizes = gamma_shape(np.log(np.maximum(rates / N, TINY)) - logs / N)
@@ -236,7 +266,7 @@ class _Entrywise:
 
     def slopes(self, stats: Statistics, params: Any, prior: Any = None) -> Any:
         """See `Family`: of the log density of everything hidden and seen."""
-        s, (means, sizes, zeros) = _sums(stats.totals), _numbers(params)
+        s, (means, sizes, zeros) = _sums(stats.totals, stats.about.shape[1] - self.exposed), _numbers(params)
         of_zeros, of_counted = self._parts(prior)
         to_zeros = None
         if zeros is not None:
@@ -258,7 +288,7 @@ class _Entrywise:
 
     def draw(self, stats: Statistics, prior: Any, rng: np.random.Generator) -> Any:
         """From the posterior given which zeros were structural, and the rates."""
-        s, (of_zeros, of_counted) = _sums(stats.totals), self._parts(prior)
+        s, (of_zeros, of_counted) = _sums(stats.totals, stats.about.shape[1] - self.exposed), self._parts(prior)
         zeros = rng.beta(s.structural + of_zeros.a, s.counted + of_zeros.b) if self.inflated else None
         if not self.dispersed:
             rates = rng.standard_gamma(s.events + of_counted.shape) / (s.exposure + of_counted.rate)
@@ -328,34 +358,73 @@ class ZeroInflatedPoisson(_Entrywise):
 
 
 @dataclass(frozen=True)
-class ZeroInflatedNegativeBinomial(_Entrywise):
+class _Dispersed(_Entrywise):
+    tallied: ExposedCounts | None = None
+    dispersed: ClassVar[bool] = True
+
+    @property
+    def _seen(self) -> ExposedCounts | None:
+        return self.tallied
+
+
+@dataclass(frozen=True)
+class ZeroInflatedNegativeBinomial(_Dispersed):
     """Independent negative binomial counts in each column, some of whose zeros are structural.
 
     Parameters
     ----------
     exposed, exposures
         As in `ZeroInflatedPoisson`.
-    """
+    tallied : ExposedCounts, optional
+        The different counts of each column and the range of the exposures. If given, means and sizes are found at once
+        instead of step by step.
 
-    dispersed: ClassVar[bool] = True
+    Examples
+    --------
+    >>> from emlib.engine import em
+    >>> from emlib.engine.mixture import Mixture
+    >>> x = np.array([[0.0], [0], [0], [0], [3], [1], [2], [9]])
+    >>> model = Mixture(ZeroInflatedNegativeBinomial(tallied=ExposedCounts(DistinctCounts.of(x))))
+    >>> found = em.fit(model, x, model.from_responsibilities(x, np.ones((8, 1)), 1), tol=1e-12).params.components
+    >>> found.means.round(2).tolist(), found.sizes.round(2).tolist(), found.zeros.round(2).tolist()
+    ([[2.58]], [[0.82]], [[0.27]])
+    """
 
 
 @dataclass(frozen=True)
-class ExposedNegativeBinomial(_Entrywise):
+class ExposedNegativeBinomial(_Dispersed):
     """Independent negative binomial counts, their means multiplied by the exposure in column 0; no structural zeros.
 
     Parameters
     ----------
-    exposed, exposures
-        As in `ZeroInflatedPoisson`.
+    exposed, exposures, tallied
+        As in `ZeroInflatedNegativeBinomial`.
     """
 
     exposed: bool = True
-    dispersed: ClassVar[bool] = True
     inflated: ClassVar[bool] = False
 
 
 # ------------------------------------------------------------------ E: one component
+
+
+class _Tallies:
+    """What is tallied of the piece at hand; all components of a pass share it."""
+
+    def __init__(self, seen: ExposedCounts, exposed: bool) -> None:
+        self.seen, self.exposed, self.lookup = seen, exposed, Lookup(seen.counts)
+        self.piece: FloatArray | None = None
+
+    def of(self, X: FloatArray, r: FloatArray, own: FloatArray) -> FloatArray:
+        """The tally (V,), then rows and events (d B each) at each point, for rows that are of this component.
+
+        `r` (batch, rows) says of each row how much it is, `own` (batch, d, rows) the same of what was counted.
+        """
+        if self.piece is not X:
+            e, self.x = split_exposure(X) if self.exposed else (np.ones((len(X), 1, X.shape[2])), X)
+            self.shares, self.piece = np.swapaxes(self.seen.exposures.shares(e[:, 0]), 1, 2), X
+        rows, events = ((weight @ self.shares).sum(axis=0) for weight in (own, own * self.x))
+        return np.concatenate([self.lookup.tally(self.x, r), rows.ravel(), events.ravel()])
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,6 +437,7 @@ class _Component:
     log_weight: float
     exposed: bool
     width: int  # columns of the table
+    tallies: _Tallies | None
 
     @property
     def mean(self) -> FloatArray:
@@ -405,9 +475,9 @@ class _Component:
         """See `Special.totals`; with `rng`, r are labels, and everything else that is hidden is drawn."""
         e, x = self._split(X)
         if rng is not None:  # only the rows that are here
-            here = r > 0.0
-            x, e = (np.swapaxes(np.broadcast_to(part, x.shape), 1, 2)[here].T[None] for part in (x, e))
-            r = r[here][None]
+            X = np.swapaxes(X, 1, 2)[r > 0.0].T[None]
+            e, x = self._split(X)
+            r = r[r > 0.0][None]
         own, structural = np.broadcast_to(r[:, None], x.shape), np.zeros(len(self.means))
         if self.zeros is not None:
             s = self._structural(e, x)
@@ -418,7 +488,8 @@ class _Component:
         if self.sizes is not None:
             rate, log_rate = self._hidden_rates(e, x, rng)
             rates, logs = (own * rate).sum(axis=(0, 2)), (own * log_rate).sum(axis=(0, 2))
-        return np.concatenate([[r.sum()], structural, events, exposure, rates, logs])
+        more = np.zeros(0) if self.tallies is None else self.tallies.of(X, r, own)
+        return np.concatenate([[r.sum()], structural, events, exposure, rates, logs, more])
 
     def _hidden_rates(
         self, e: FloatArray, x: FloatArray, rng: np.random.Generator | None
@@ -436,9 +507,9 @@ class _Component:
 # ------------------------------------------------------------------ M: from statistics to parameters
 
 
-def _sums(totals: FloatArray) -> _Sums:
-    d = (totals.shape[1] - 1) // 5
-    return _Sums(totals[:, :1], *(totals[:, 1 + i * d : 1 + (i + 1) * d] for i in range(5)))
+def _sums(totals: FloatArray, d: int) -> _Sums:
+    ends = [1, *(1 + i * d for i in range(1, 6))]
+    return _Sums(*np.split(totals, ends, axis=1))
 
 
 def _numbers(params: Any) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:

@@ -39,6 +39,10 @@ DEPTHS = np.array([0.7, 1.0, 1.7, 0.8])
 SCATTERED = np.array([[30.0, 10.0, 40.0], [10.0, 40.0, 15.0]])
 SIZES = np.array([[2.0, 3.0, 4.0], [3.0, 4.0, 2.5]])  # well below the means: fast to climb
 ZEROS = np.array([[0.4, 0.3, 0.5], [0.3, 0.45, 0.4]])
+TALLIED = f.ExposedCounts(
+    f.DistinctCounts(np.tile(np.arange(1000.0), 3), np.arange(0, 3001, 1000)),
+    f.ExposurePoints(0.7, 1.7),
+)
 
 CASES = [
     *(
@@ -79,6 +83,20 @@ CASES = [
                 f.ExposedNegativeBinomial(exposures=DEPTHS),
                 f.NegativeBinomialParams(SCATTERED, SIZES),
                 f.GammaRatesPrior(3.0, 5.0, 1.3),
+                0.8,
+            ),
+            (
+                "negative binomial, exposed, tallied",
+                f.ExposedNegativeBinomial(exposures=DEPTHS, tallied=TALLIED),
+                f.NegativeBinomialParams(SCATTERED, SIZES),
+                f.GammaRatesPrior(3.0, 5.0, 1.3),
+                0.8,
+            ),
+            (
+                "zero-inflated negative binomial, exposed, tallied",
+                f.ZeroInflatedNegativeBinomial(exposed=True, exposures=np.array([0.8, 1.6]), tallied=TALLIED),
+                f.ZeroInflatedNegativeBinomialParams(SCATTERED, SIZES, ZEROS),
+                f.ZeroInflatedPrior(f.BetaPrior(2.0, 3.0), f.GammaRatesPrior(3.0, 5.0, 1.3)),
                 0.8,
             ),
             (
