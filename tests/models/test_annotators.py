@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 
 from emlib import DawidSkene, data
 from emlib.engine import em
 from emlib.engine.information import NotAMaximum
+from emlib.engine.latent import SOFT, sampled
 from emlib.models.annotators import AnnotatorParams, AnnotatorPrior, Annotators
+from emlib.models.annotators.ratings import heard_one_by_one
 
 FIVE = [1, 1, 1, 2, 3, 4, 5]  # the first anaesthetist rated three times
 
@@ -146,6 +151,131 @@ def test_tables_of_pandas(table, classes):
     np.testing.assert_allclose(fit.predict_proba(table), plain.posterior_)
 
 
+def crowd(n=300, J=40, K=3, each=5, seed=0):
+    """Volunteers of whom five see an item: items, who, what they said, the truth of each item."""
+    rng = np.random.default_rng(seed)
+    truth, right = rng.integers(K, size=n), rng.uniform(0.6, 0.95, size=J)
+    items = np.repeat(np.arange(n), each)
+    who = np.concatenate([rng.choice(J, each, replace=False) for _ in range(n)])
+    said = np.where(rng.random(n * each) < right[who], truth[items], rng.integers(K, size=n * each))
+    return items, who, said, truth
+
+
+def test_single_ratings_are_the_same_as_a_table():
+    """In any order, and with no warning: forty volunteers may be told apart though five see an item."""
+    items, who, said, truth = crowd()
+    order = np.random.default_rng(1).permutation(len(said))
+    frame = pd.DataFrame(
+        {"item": items, "who": [f"v{j:02d}" for j in who], "said": np.array(["ant", "bee", "cat"])[said]}
+    )
+    table = frame.pivot(index="item", columns="who", values="said")
+    mixed = frame.iloc[order]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wide = DawidSkene().fit(table)
+        single = DawidSkene().fit(mixed["said"], items=mixed["item"], annotators=mixed["who"])
+    assert single.items_.tolist() == list(range(300))
+    assert wide.annotators_.tolist() == single.annotators_.tolist() == list(table.columns)
+    assert single.log_likelihood_ == pytest.approx(wide.log_likelihood_, abs=1e-8)
+    np.testing.assert_allclose(single.posterior_, wide.posterior_, atol=1e-8)
+    assert (single.posterior_.argmax(axis=1) == truth).mean() > 0.9
+    with pytest.raises(ValueError, match="was fitted to single ratings, so it has no columns"):
+        single.predict(table)
+
+
+def test_few_counts_above_zero_are_kept_sparse():
+    """The same numbers from either form, statistics and draws too."""
+    items, who, said, _ = crowd()
+    seen = heard_one_by_one(said, items, who, -1).counted(np.arange(3))
+    assert issparse(seen.said)
+    rows = np.column_stack([seen.counts, seen.group, seen.said.toarray()])
+    params = DawidSkene().fit(said, items=items, annotators=who)._params
+    for latents in ((SOFT, SOFT), [sampled(np.random.default_rng(3)) for _ in range(2)]):
+        ours, value = Annotators().e_step(seen, params, latents[0])
+        full, same = Annotators().e_step(rows, params, latents[1])
+        assert value == pytest.approx(same, rel=1e-13)
+        np.testing.assert_allclose(ours.ratings, full.ratings, atol=1e-9)
+        np.testing.assert_allclose(ours.counts, full.counts, atol=1e-9)
+
+
+def test_who_rates_an_item_twice_has_two_single_ratings():
+    ratings = data.anaesthetists()
+    items, column = np.divmod(np.arange(45 * 7), 7)
+    single = DawidSkene().fit(ratings.ravel(), items=items, annotators=np.array(FIVE)[column])
+    np.testing.assert_allclose(single.confusion_, DawidSkene(FIVE).fit(ratings).confusion_, atol=1e-9)
+
+
+def test_what_can_be_told_depends_on_who_saw_what():
+    """Twice the same answerer: three patterns, of which two are free, for three unknowns."""
+    with pytest.warns(UserWarning, match="3 parameters cannot be told from 2 free frequencies"):
+        DawidSkene(["a", "a"]).fit([[0, 1], [1, 1], [0, 0]] * 5)
+    # two tests on a first ward, one of them and a third on a second: never more than two, but of different pairs
+    with pytest.warns(UserWarning, match="7 parameters cannot be told from 6 free frequencies"):
+        DawidSkene().fit([[0, 1, -1], [1, 1, -1], [0, 0, -1], [0, -1, 0], [1, -1, 1], [0, -1, 1]] * 5)
+
+
+@pytest.mark.filterwarnings("ignore:DawidSkene stopped", "ignore:51 parameters")
+def test_columns_that_are_no_ratings():
+    items, who, said, _ = crowd()
+    frame = pd.DataFrame({"item": [f"i{i}" for i in items], "who": [f"v{j}" for j in who], "said": said})
+    with pytest.raises(ValueError, match=r"column item of ratings shares no label .* go in as fit"):
+        DawidSkene().fit(frame)
+    few = DawidSkene().fit([["a", "b", "c", "d"], ["b", "c", "d", "a"], ["c", "d", "a", "b"], ["d", "a", "b", "c"]] * 3)
+    assert few.predict([["a", "c", "a", "a"], ["b", "d", "d", "d"]]).shape == (
+        2,
+    )  # columns of two rows may well differ
+    with pytest.raises(ValueError, match="column 0 of ratings shares no label"):
+        DawidSkene().fit(np.random.default_rng(0).standard_normal((20, 3)))
+    with pytest.warns(UserWarning, match="parameters are estimated from .* ratings with 300 different labels"):
+        DawidSkene(max_iter=3).fit(np.column_stack([items, who, said])[:1500])
+
+
+def test_columns_of_pandas_keep_their_order_and_names():
+    table = pd.DataFrame(data.caries().ratings, columns=["eve", "dan", "cy", "bob", "ann"])
+    fit = DawidSkene().fit(table, counts=data.caries().counts)
+    assert fit.annotators_.tolist() == ["eve", "dan", "cy", "bob", "ann"]
+    np.testing.assert_allclose(
+        fit.confusion_, DawidSkene().fit(table.to_numpy(), counts=data.caries().counts).confusion_
+    )
+    with pytest.raises(ValueError, match="feature names should match"):
+        fit.predict(table[table.columns[::-1]])
+    twice = pd.DataFrame(data.anaesthetists(), columns=[str(j) for j in FIVE])
+    with pytest.raises(ValueError, match="several columns called 1; name them apart, and say whose in annotators"):
+        DawidSkene().fit(twice)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        ({"items": [1, 2, 3]}, {}, "annotators are missing; single ratings need both"),
+        ({"annotators": [1, 2, 3]}, {}, "items are missing"),
+        ({"items": [1, 2], "annotators": [1, 2, 3]}, {}, r"ratings have the shape \(3,\), items \(2,\) and"),
+        ({"items": [1, None, 2], "annotators": [1, 2, 3]}, {}, "items hold None at 1; each needs a number or a name"),
+        ({"items": ["a", 1, 2], "annotators": np.array([1, "b", 2], dtype=object)}, {}, "annotators mix numbers and"),
+        ({"items": [1, 1, 2], "annotators": [1, 2, 1], "counts": [1, 2]}, {}, "counts and groups go with a table"),
+        ({"items": [1, 1, 2], "annotators": [1, 2, 1]}, {"annotators": [1, 2]}, "annotators are given twice"),
+    ],
+)
+def test_single_ratings_that_do_not_fit_together(arguments, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        DawidSkene(**options).fit([0, 1, 1], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("prior", "sentence"),
+    [
+        (AnnotatorPrior(np.ones(3), 1.0), r"prior.prevalence has the shape \(3,\); a number or the shape \(1, 2\)"),
+        (AnnotatorPrior(1.0, np.ones((3, 2, 2))), r"prior.confusion has the shape \(3, 2, 2\); a number or"),
+        (AnnotatorPrior(0.5, 1.0), "prior.prevalence holds 0.5; 1 is the least"),
+        (AnnotatorPrior(1.0, np.nan), "prior.confusion holds nan; 1 is the least"),
+        (AnnotatorPrior(1.0, "weak"), "prior.confusion is 'weak'; it must be an array of numbers"),
+    ],
+)
+def test_a_prior_that_does_not_fit_gets_a_sentence(prior, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        DawidSkene(prior=prior).fit([[0, 1], [1, 1], [0, 0]])
+
+
 def test_nan_beside_words_is_no_word():
     fit = DawidSkene().fit([["no", "no", float("nan")], ["yes", "yes", "yes"], ["no", "yes", "no"]] * 5)
     assert fit.classes_.tolist() == ["no", "yes"]
@@ -196,11 +326,19 @@ def test_a_prior_keeps_rates_off_the_boundary():
         ([[0, 1], [1, 1]], {"counts": [3]}, "one for each of 2 rows is needed"),
         ([[0, 1], [1, 1]], {"groups": [0, 1, 0]}, r"groups have the shape \(3,\); one for each of 2 items is needed"),
         ([[0, 1], [1, 1]], {"groups": ["x"]}, r"groups have the shape \(1,\)"),
+        ([[0, 1], [1, 1]], {"groups": ["x", None]}, "groups hold None at 1; each needs a number or a name"),
+        ([[0, 1], [1, 1]], {"counts": ["x", "y"]}, "counts is of type list; it must be an array of numbers"),
+        ([[0, np.inf], [1, 1]], {}, "ratings hold inf; a label is a finite number or a word"),
     ],
 )
 def test_bad_input_gets_a_sentence(ratings, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         DawidSkene().fit(ratings, **options)
+
+
+def test_a_sparse_matrix_does_not_say_what_zero_is():
+    with pytest.raises(TypeError, match="ratings are a sparse matrix"):
+        DawidSkene().fit(csr_array(np.eye(3)))
 
 
 def test_a_prior_is_one_of_annotators():
@@ -226,7 +364,7 @@ def test_manners_of_scikit_learn():
     assert fit.stop_reason_ == "converged"
     with pytest.raises(ValueError, match="ratings hold the label 9; the classes are"):
         fit.predict([[9] * 7])
-    with pytest.raises(ValueError, match="ratings have 2 columns"):
+    with pytest.raises(ValueError, match="X has 2 features, but DawidSkene is expecting 7"):
         fit.predict([[1, 2]])
 
 

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ...engine import em
 from ...engine.information import observed_information
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_prior, check_real, check_whole, generator, is_missing
+from ..checks import check_prior, check_real, check_whole, generator
 from .model import Annotators
 from .parameters import AnnotatorParams, AnnotatorPrior, AnnotatorStats
+from .ratings import Heard, Ratings, heard_in_table, heard_one_by_one, named
 
 
 class DawidSkene(EMEstimator):
@@ -27,7 +28,8 @@ class DawidSkene(EMEstimator):
     Parameters
     ----------
     annotators : array (C,), optional
-        Who gave each column of ratings; equal names are one annotator who rated several times. All different if None.
+        Who gave each column of ratings; equal names are one annotator who rated several times. If None, the names that
+        the columns have in pandas, else all different.
     missing : int or str
         Stands for no rating, as NaN, None and "" do in any case.
     n_init : int
@@ -47,6 +49,9 @@ class DawidSkene(EMEstimator):
         For each annotator, class and label how often that class gets that label. With labels 0 and 1,
         ``confusion_[:, 1, 1]`` are sensitivities and ``confusion_[:, 0, 0]`` specificities.
     annotators_ : array (J,)
+        Their names, in the order of `confusion_`.
+    items_ : array (n,), or None
+        The names of items that came as single ratings, in the order of `posterior_`.
     posterior_ : array (n, K)
         Class probabilities of every item.
     log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
@@ -65,6 +70,15 @@ class DawidSkene(EMEstimator):
     >>> dentists = DawidSkene().fit(teeth.ratings, counts=teeth.counts)
     >>> round(float(dentists.prevalence_[1]), 4), round(dentists.log_likelihood_, 3)
     (0.1997, -7410.942)
+
+    Volunteers on the internet look at a few pictures each, and what they said comes as a list of single ratings:
+
+    >>> by = ["ann", "bob", "cy", "ann", "cy", "ann", "bob", "cy", "bob", "cy"] * 9
+    >>> of = np.repeat(np.arange(36), [3, 2, 3, 2] * 9)
+    >>> said = ["cat", "cat", "dog", "dog", "dog", "cat", "cat", "cat", "dog", "dog"] * 9
+    >>> crowd = DawidSkene().fit(said, items=of, annotators=by)
+    >>> crowd.annotators_.tolist(), crowd.classes_[crowd.posterior_[:4].argmax(axis=1)].tolist()
+    (['ann', 'bob', 'cy'], ['cat', 'dog', 'cat', 'dog'])
     """
 
     def __init__(
@@ -89,47 +103,55 @@ class DawidSkene(EMEstimator):
         self.random_state = random_state
 
     def fit(
-        self, ratings: Any, y: Any = None, *, counts: ArrayLike | None = None, groups: ArrayLike | None = None
+        self,
+        ratings: Any,
+        y: Any = None,
+        *,
+        counts: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        items: ArrayLike | None = None,
+        annotators: ArrayLike | None = None,
     ) -> DawidSkene:
-        """Estimate everything from ratings (n, C) alone.
+        """Estimate everything from ratings alone.
 
         Parameters
         ----------
-        ratings : array (n, C)
-            Labels, one row an item: numbers or words.
+        ratings : array (n, C), or list (m,) with `items` and `annotators`
+            Labels, one row an item: numbers or words. Or single ratings, as a database holds them.
         y : ignored
         counts : array (n,), optional
             How many items gave each row.
         groups : array (n,), optional
             Items whose classes may have other shares, but whose annotators err alike: Hui and Walter's populations.
+        items, annotators : list (m,), optional
+            Of single ratings, what each is of and by whom; in any order, and several of the same by the same if so.
 
         Raises
         ------
         ValueError
             In one sentence, for a table that cannot be used.
         """
-        prior, (table, given) = check_prior(self.prior, AnnotatorPrior), _table(ratings, self.missing)
-        names, columns = np.unique(
-            np.arange(table.shape[1]) if self.annotators is None else np.asarray(self.annotators), return_inverse=True
-        )
-        if len(columns) != table.shape[1]:
-            raise ValueError(f"annotators has {len(columns)} names, but ratings have {table.shape[1]} columns.")
-        classes = np.unique(table[given])
+        prior: AnnotatorPrior | None = check_prior(self.prior, AnnotatorPrior)
+        heard, singly = self._heard(ratings, items, annotators), items is not None or annotators is not None
+        if singly and (counts is not None or groups is not None):
+            raise ValueError("counts and groups go with a table of one row an item, not with single ratings.")
+        classes, names = np.unique(heard.label), heard.annotators
         if len(classes) < 2:
             raise ValueError(f"ratings hold {len(classes)} label(s), {classes.tolist()}; two are the least.")
-        X = self._rows(table, given, classes, columns, names, counts)
-        kinds: Any = None
+        seen, kinds = heard.counted(classes, counts), None
         if groups is not None:
-            if np.shape(groups) != (len(table),):
+            if np.shape(groups) != (heard.n,):
                 raise ValueError(
-                    f"groups have the shape {np.shape(groups)}; one for each of {len(table)} items is needed."
+                    f"groups have the shape {np.shape(groups)}; one for each of {heard.n} items is needed."
                 )
-            kinds, X[:, 1] = np.unique(np.asarray(groups), return_inverse=True)
+            kinds, which = named("groups", groups)
+            seen = Ratings(seen.counts, which, seen.said)
         G, K, J = 1 if kinds is None else len(kinds), len(classes), len(names)
-        self._doubts(X, G, J, K, names, classes)
+        if prior is not None:
+            prior.check(G, J, K)
+        self._doubts(seen, heard, G, classes)
 
-        rows, inverse = np.unique(X[:, 1:], axis=0, return_inverse=True)
-        data = np.column_stack([np.bincount(inverse.ravel(), X[:, 0]), rows])
+        data = seen.merged()
         best = em.search(
             Annotators(),
             data,
@@ -140,76 +162,87 @@ class DawidSkene(EMEstimator):
             accelerate=self.accelerate,
         )
         params = _oriented(best.params, Annotators().e_step(data, best.params)[0])
+        if singly:
+            self.__dict__.pop("feature_names_in_", None)
+            self.n_features_in_ = 1
+        else:
+            validate_data(self, ratings, reset=True, skip_check_array=True)
         self._outcome(best)
-        self.n_features_in_, self.classes_, self.annotators_, self.groups_ = table.shape[1], classes, names, kinds
-        self._params, self._data, self._columns_of = params, data, columns
+        self.classes_, self.annotators_, self.groups_, self.items_ = classes, names, kinds, heard.items
+        self._params, self._data = params, data
         self.prevalence_: FloatArray = params.prevalence if groups is not None else params.prevalence[0]
         self.confusion_: FloatArray = params.confusion
-        self.posterior_: FloatArray = Annotators().posterior(X, params)[0]
+        self.posterior_: FloatArray = Annotators().posterior(seen, params)[0]
         self._warn(best)
         return self
 
-    def _rows(
-        self, table: Any, given: Any, classes: Any, columns: Any, names: Any, counts: ArrayLike | None
-    ) -> FloatArray:
-        """How many, which group, and how often each annotator gave each label."""
-        n, J, K = len(table), len(names), len(classes)
-        if "U" in (table.dtype.kind, classes.dtype.kind):
-            table, classes = table.astype(str), classes.astype(str)  # of any length: cut, "yesterday" would be "yes"
-        said = given[:, :, None] & (table[:, :, None] == classes)
-        unknown = given & ~said.any(axis=2)
-        if unknown.any():
-            raise ValueError(f"ratings hold the label {table[unknown][0]}; the classes are {classes.tolist()}.")
-        X = np.zeros((n, 2 + J * K))
-        X[:, 0] = 1.0 if counts is None else _counts(counts, n)
-        i, c, k = np.nonzero(said)
-        np.add.at(X, (i, 2 + columns[c] * K + k), 1.0)
-        return X
+    def _heard(self, ratings: Any, items: Any, annotators: Any) -> Heard:
+        if items is None and annotators is None:
+            return heard_in_table(ratings, self.missing, self.annotators)
+        if self.annotators is not None:
+            raise ValueError("annotators are given twice; with single ratings they are an argument of fit alone.")
+        return heard_one_by_one(ratings, items, annotators, self.missing)
 
-    def _doubts(self, X: FloatArray, G: int, J: int, K: int, names: Any, classes: Any) -> None:
-        """Refuse items and annotators without ratings; warn of those that say nothing."""
-        silent = X[:, 2:].sum(axis=1) == 0
-        if silent.any():
-            raise ValueError(f"ratings of item {int(np.argmax(silent))} are all missing; leave the item out.")
-        used = X[:, 2:].reshape(-1, J, K).sum(axis=0)
+    def _doubts(self, seen: Ratings, heard: Heard, G: int, classes: NDArray[Any]) -> None:
+        """Refuse items and annotators without ratings; warn of what says nothing."""
+        names, K, rated = heard.annotators, len(classes), seen.said.sum(axis=1)
+        if (rated == 0).any():
+            i = int(np.argmax(rated == 0))
+            raise ValueError(
+                f"ratings of item {i if heard.items is None else heard.items[i]} are all missing; leave the item out."
+            )
+        used = seen.said.sum(axis=0).reshape(-1, K)
         for j in np.flatnonzero((used > 0).sum(axis=1) < 2):
             if not used[j].any():
                 raise ValueError(f"annotator {names[j]} gave no rating; leave the annotator out.")
-            label = classes[np.argmax(used[j])]
             warnings.warn(
-                f"annotator {names[j]} gave the label {label} and no other, which tells nothing about the items.",
+                f"annotator {names[j]} gave the label {classes[np.argmax(used[j])]} and no other, which tells nothing "
+                "about the items.",
                 stacklevel=3,
             )
-        patterns, free = G * (float(K) ** X[:, 2:].sum(axis=1).max() - 1), (G + J * K) * (K - 1)
-        if free > patterns:
+        free, (design, possible) = (G + len(names) * K) * (K - 1), seen.designs(len(names))
+        _, first = np.unique(design, return_index=True)
+        patterns = np.expm1(np.minimum(possible[first], 700.0)).sum()
+        if free > patterns + 0.5:
             warnings.warn(
                 f"{free} parameters cannot be told from {patterns:.0f} free frequencies of rating patterns; "
                 "more annotators, or groups of other class shares, are needed.",
                 stacklevel=3,
             )
+        elif free > seen.counts @ rated:
+            warnings.warn(
+                f"{free} parameters are estimated from {seen.counts @ rated:.0f} ratings with {K} different labels; a "
+                "table needs one row an item, and columns that hold nothing but ratings.",
+                stacklevel=3,
+            )
 
-    def _starts(self, data: FloatArray, prior: AnnotatorPrior | None, G: int, J: int, K: int) -> list[AnnotatorParams]:
+    def _starts(self, data: Ratings, prior: AnnotatorPrior | None, G: int, J: int, K: int) -> list[AnnotatorParams]:
         """From votes, and from votes half drowned in noise."""
         rng, model = generator(self.random_state), Annotators()
-        votes = data[:, 2:].reshape(-1, J, K).sum(axis=1)
+        votes = data.said @ np.tile(np.eye(K), (J, 1))
         votes /= votes.sum(axis=1, keepdims=True)
         starts = []
         for s in range(check_whole("n_init", self.n_init, 1)):
             shares = votes if s == 0 else 0.5 * votes + 0.5 * rng.dirichlet(np.full(K, 0.5), len(votes))
-            shares = data[:, :1] * shares
-            counts = np.array([shares[data[:, 1] == g].sum(axis=0) for g in range(G)])
-            ratings = (shares.T @ data[:, 2:]).reshape(K, J, K).swapaxes(0, 1)
+            shares = data.counts[:, None] * shares
+            counts = np.array([shares[data.group == g].sum(axis=0) for g in range(G)])
+            ratings = (data.said.T @ shares).reshape(J, K, K).swapaxes(1, 2)
             starts.append(model.m_step(AnnotatorStats(counts + 0.1, ratings + 0.1), prior))
         return starts
 
     def predict_proba(self, ratings: Any) -> FloatArray:
-        """Class probabilities (n, K) of other items, those of the first group if there are several."""
+        """Class probabilities (n, K) of the items in a table, those of the first group if there are several.
+
+        Of the items of the fit, and of single ratings, they are in ``posterior_``.
+        """
         check_is_fitted(self)
-        table, given = _table(ratings, self.missing)
-        if table.shape[1] != self.n_features_in_:
-            raise ValueError(f"ratings have {table.shape[1]} columns; DawidSkene was fitted on {self.n_features_in_}.")
-        X = self._rows(table, given, self.classes_, self._columns_of, self.annotators_, None)
-        return Annotators().posterior(X, self._params)[0]
+        if self.items_ is not None:
+            raise ValueError(
+                "DawidSkene was fitted to single ratings, so it has no columns; see posterior_ and items_."
+            )
+        validate_data(self, ratings, reset=False, skip_check_array=True)
+        heard = heard_in_table(ratings, self.missing, self.annotators, alike=False)
+        return Annotators().posterior(heard.counted(self.classes_), self._params)[0]
 
     def predict(self, ratings: Any) -> NDArray[Any]:
         """The most probable class (n,)."""
@@ -234,48 +267,3 @@ def _oriented(params: AnnotatorParams, stats: AnnotatorStats) -> AnnotatorParams
     """Hidden classes in the order of the labels that they get most of, each label taken once."""
     _, order = linear_sum_assignment(-stats.ratings.sum(axis=0).T)
     return AnnotatorParams(params.prevalence[:, order], params.confusion[:, order])
-
-
-def _table(ratings: Any, missing: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Ratings as numbers or as words, and where there is one: what the table holds elsewhere means nothing."""
-    try:
-        table = np.asarray(ratings)
-    except ValueError:
-        raise ValueError(
-            "ratings have rows of different lengths; rows of items and columns of ratings are needed."
-        ) from None
-    if table.ndim != 2 or not table.size:
-        raise ValueError(f"ratings have the shape {table.shape}; rows of items and columns of ratings are needed.")
-    if table.dtype.kind in "iub":
-        return table, np.asarray(table != missing)
-    if table.dtype.kind == "f":
-        return table, np.asarray(~np.isnan(table) & (table != missing))
-    if not isinstance(ratings, np.ndarray):
-        table = np.asarray(ratings, dtype=object)  # beside words in a list, NumPy writes NaN as the word "nan"
-    given = np.array([[not _blank(v, missing) for v in row] for row in table.tolist()])
-    return (_alike(table, given) if table.dtype == object else table), given
-
-
-def _blank(value: Any, missing: Any) -> bool:
-    """Whether this stands for no rating."""
-    return is_missing(value) or value in ("", missing, str(missing))
-
-
-def _alike(table: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[Any]:
-    """A table of objects as one of numbers, if all that is given are numbers, and else of words."""
-    values = table[given].tolist()
-    numbers = all(isinstance(v, (bool, int, float, np.bool_, np.number)) for v in values)
-    said = np.array(values if numbers else [str(v) for v in values])
-    alike = np.zeros(table.shape, dtype=said.dtype)
-    alike[given] = said
-    return alike
-
-
-def _counts(counts: ArrayLike, n: int) -> FloatArray:
-    found = np.asarray(counts, dtype=float)
-    if found.shape != (n,):
-        raise ValueError(f"counts have the shape {found.shape}; one for each of {n} rows is needed.")
-    if not (np.isfinite(found) & (found >= 0) & (found == np.floor(found))).all() or not found.any():
-        bad = found[~(np.isfinite(found) & (found >= 0) & (found == np.floor(found)))]
-        raise ValueError(f"counts hold {bad[0] if bad.size else 0:g}; they must be whole numbers, 0 or above.")
-    return found

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from scipy.special import xlogy
 
-from ...engine.blocks import Rows
 from ...engine.coordinates import Named, Simplex
 from ...engine.em import EPS, Degenerate
 from ...engine.families.base import dirichlet
 from ...engine.latent import SOFT, FloatArray, Latent, assign, drawn
 from .parameters import AnnotatorParams, AnnotatorPrior, AnnotatorStats
+from .ratings import Ratings
 
 IMPOSSIBLE = -1e300  # the logarithm of zero, such that none of it is none
 
@@ -28,7 +28,8 @@ IMPOSSIBLE = -1e300  # the logarithm of zero, such that none of it is none
 class Annotators:
     """The model of Dawid and Skene; implements `engine.em.Model`.
 
-    Data are rows (n, 2 + J K): how many items are so, their group, and how often each annotator gave each label.
+    Data are `Ratings`, or rows (n, 2 + J K): how many items are so, their group, how often each annotator gave each
+    label.
 
     Examples
     --------
@@ -43,25 +44,22 @@ class Annotators:
 
     def e_step(self, data: Any, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[AnnotatorStats, float]:
         """Bayes' rule for every item (eq. 15.6), then expected counts; the log-likelihood (eq. 15.5)."""
-        X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
-        if latent.rng is not None:
-            X = np.repeat(X, X[:, 0].astype(int), axis=0)  # items that look alike may differ
-            X[:, 0] = 1.0
-        weight = X[:, 0]
-        r, values = self.posterior(X, params, latent)
+        seen = Ratings.of(data) if latent.rng is None else Ratings.of(data).singly()
+        weight = seen.counts
+        r, values = self.posterior(seen, params, latent)
         if (values < 1e-3 * IMPOSSIBLE).any():
             raise Degenerate(f"row {int(np.argmin(values))} is impossible under these error rates.")
         # What may cancel in a row: the best class's joint log-probability, and t times the logarithm of K terms.
         size = np.abs(values) + latent.temperature * np.log(params.confusion.shape[1])
         noise = 4 * EPS * float((weight * size).sum())
-        return replace(_counted(X, r * weight[:, None], params), noise=noise), float((weight * values).sum())
+        return replace(_counted(seen, r * weight[:, None], params), noise=noise), float((weight * values).sum())
 
-    def posterior(self, X: FloatArray, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[FloatArray, FloatArray]:
+    def posterior(self, data: Any, params: AnnotatorParams, latent: Latent = SOFT) -> tuple[FloatArray, FloatArray]:
         """Class probabilities (n, K) of every row, and its log-likelihood (n,)."""
-        K = params.confusion.shape[1]
+        seen, K = Ratings.of(data), params.confusion.shape[1]
         prevalence, confusion = _logs(params.prevalence), _logs(params.confusion)
         with np.errstate(over="ignore"):
-            joint = X[:, 2:] @ confusion.swapaxes(1, 2).reshape(-1, K) + prevalence[X[:, 1].astype(int)]
+            joint = seen.said @ confusion.swapaxes(1, 2).reshape(-1, K) + prevalence[seen.group]
         joint = np.ascontiguousarray(np.maximum(joint, IMPOSSIBLE)[:, :, None])
         values = assign(joint, latent)
         return joint[:, :, 0], values
@@ -113,11 +111,11 @@ class Annotators:
 
     def complete_slopes(self, data: Any, params: AnnotatorParams) -> Iterator[list[tuple[float, AnnotatorParams]]]:
         """For each item: its possible classes, with their probability and the slope that they would give."""
-        X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
-        for x, r in zip(X, self.posterior(X, params)[0], strict=True):
+        seen = Ratings.of(data)
+        for i, r in enumerate(self.posterior(seen, params)[0]):
             units = np.eye(len(r))[:, None]
-            slopes = [self.slopes(_counted(x[None], unit, params), params) for unit in units]
-            yield from [list(zip(r.tolist(), slopes, strict=True))] * int(x[0])
+            slopes = [self.slopes(_counted(seen[i : i + 1], unit, params), params) for unit in units]
+            yield from [list(zip(r.tolist(), slopes, strict=True))] * int(seen.counts[i])
 
 
 def _logs(p: FloatArray) -> FloatArray:
@@ -126,11 +124,11 @@ def _logs(p: FloatArray) -> FloatArray:
     return np.where(p > 0, np.log(np.where(p > 0, p, 1.0)), IMPOSSIBLE)
 
 
-def _counted(X: FloatArray, r: FloatArray, params: AnnotatorParams) -> AnnotatorStats:
+def _counted(seen: Ratings, r: FloatArray, params: AnnotatorParams) -> AnnotatorStats:
     """Statistics of rows whose items are of the classes in shares r (n, K)."""
-    counts, (J, K, _) = np.zeros(params.prevalence.shape), params.confusion.shape
-    np.add.at(counts, X[:, 1].astype(int), r)
-    return AnnotatorStats(counts, (r.T @ X[:, 2:]).reshape(K, J, K).swapaxes(0, 1))
+    G, (J, K, _) = len(params.prevalence), params.confusion.shape
+    counts = np.array([np.bincount(seen.group, share, minlength=G) for share in r.T]).T
+    return AnnotatorStats(counts, (seen.said.T @ r).reshape(J, K, K).swapaxes(1, 2))
 
 
 def _shares(counts: FloatArray) -> FloatArray:

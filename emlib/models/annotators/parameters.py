@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...engine.latent import FloatArray
+from ..checks import as_numbers
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,14 @@ class AnnotatorPrior:
 
     prevalence: float | FloatArray = 1.0
     confusion: float | FloatArray = 1.0
+
+    def check(self, G: int, J: int, K: int) -> None:
+        """Refuse numbers that do not fit, or below 1, where the posterior is infinite at rates of 0."""
+        for name, shape in (("prevalence", (G, K)), ("confusion", (J, K, K))):
+            given = as_numbers(f"prior.{name}", getattr(self, name))
+            if given.shape not in [shape[i:] for i in range(len(shape) + 1)]:
+                raise ValueError(f"prior.{name} has the shape {given.shape}; a number or the shape {shape} is needed.")
+            if not ((given >= 1) & np.isfinite(given)).all():
+                raise ValueError(
+                    f"prior.{name} holds {given[~((given >= 1) & np.isfinite(given))].flat[0]:g}; 1 is the least."
+                )
