@@ -22,7 +22,7 @@ def check_table(X: Any) -> Numeric:
     Raises
     ------
     TypeError
-        For a sparse matrix, or an object that is no number among the values.
+        For a sparse matrix, a whole AnnData, or an object that is no number among the values.
     ValueError
         For anything else that is not a finite table of numbers with a row and a column.
 
@@ -42,6 +42,13 @@ def check_numbers(X: Any) -> Numeric:
     """What `check_table` does before it looks at the values; a `numpy.memmap` stays one."""
     if issparse(X):
         raise TypeError("X is a sparse matrix; a dense array is needed, X.toarray() for instance.")
+    if hasattr(type(X), "obsm"):  # by its manners: anndata need not be there
+        raise TypeError(
+            f"X is an {type(X).__name__}, which holds many tables; one is needed, such as adata.obsm['X_pca'] or "
+            "adata[:, genes].layers['counts'].toarray()."
+        )
+    if hasattr(type(X), "to_memory"):
+        raise TypeError("X is a sparse matrix in a file; a dense array is needed, as from X.to_memory().toarray().")
     if X is None:
         raise ValueError("X is None; a table of numbers is needed.")
     try:
@@ -62,9 +69,19 @@ def check_numbers(X: Any) -> Numeric:
     except (TypeError, ValueError) as problem:  # (of its words the first line: the second may be all of X)
         kind = TypeError if isinstance(problem, TypeError) else ValueError
         why = str(problem).partition("\n")[0].rstrip(".")
-        raise kind(f"X is not a table of numbers: {why}.") from None
+        raise kind(f"X is not a table of numbers: {why}.{_of_words(X)}") from None
     check_shape_of_table(X.shape)
     return X
+
+
+def _of_words(X: Any) -> str:
+    """Which column of a table of pandas is none of numbers, and what to do about it."""
+    for name in getattr(X, "columns", ()):
+        try:
+            np.asarray(X[name], dtype=float)
+        except (TypeError, ValueError):
+            return f" Column {name!r} holds words: leave it out, or make columns of 0 and 1 of it (pandas.get_dummies)."
+    return ""
 
 
 def check_shape_of_table(shape: tuple[int, ...]) -> None:

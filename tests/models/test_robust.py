@@ -74,12 +74,40 @@ def test_normal_errors_have_many_degrees_of_freedom():
     np.testing.assert_allclose(fit.coef_, LinearRegression().fit(X, y).coef_, atol=1e-3)
 
 
+def test_normal_errors_need_no_patience():
+    """Half of all tables with normal errors have their maximum at infinitely many; the default finds it."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 5))
+    y = X.sum(axis=1) + rng.standard_normal(100)
+    fit = RobustRegression().fit(X, y)
+    assert fit.converged_
+    assert fit.dof_ > 1000
+    residual = y - LinearRegression().fit(X, y).predict(X)
+    assert fit.log_likelihood_ == pytest.approx(-50 * (np.log(2 * np.pi * np.mean(residual**2)) + 1), abs=2e-3)
+
+
+def test_columns_that_have_much_in_common():
+    """Nearly the same column twice: their sum is known as well as ever, and the plane is that of plain columns."""
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((60, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.standard_t(3, size=60)
+    noise = rng.standard_normal(60)
+    plain = RobustRegression(dof=3, tol=1e-9).fit(np.column_stack([X, noise]), y)
+    near = RobustRegression(dof=3, tol=1e-9).fit(np.column_stack([X, X[:, 0] + 1e-7 * noise]), y)
+    assert near.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-5)
+    np.testing.assert_allclose(near.coef_[1:3], plain.coef_[1:3], atol=1e-5)
+    assert near.coef_[3] * 1e-7 == pytest.approx(plain.coef_[3], abs=1e-4)
+
+
 def test_units_and_offsets_change_nothing(plant):
     X, y = plant
     fit, moved = RobustRegression().fit(X, y), RobustRegression().fit(1e5 + 1e-3 * X, 7 + 100 * y)
     np.testing.assert_allclose(moved.coef_, 1e5 * fit.coef_, rtol=1e-4)
     assert moved.scale_ == pytest.approx(100 * fit.scale_, rel=1e-6)
     assert moved.log_likelihood_ == pytest.approx(fit.log_likelihood_ - 21 * np.log(100), abs=1e-6)
+    np.testing.assert_allclose(moved.trace_, fit.trace_ - 21 * np.log(100), atol=1e-6)
+    for factor in (1e-200, 1e200):
+        assert RobustRegression().fit(X, factor * y).scale_ == pytest.approx(factor * fit.scale_, rel=1e-6)
 
 
 def test_a_plane_through_most_rows_has_no_scale():
@@ -95,7 +123,7 @@ def test_a_plane_through_most_rows_has_no_scale():
     ("X", "y", "options", "sentence"),
     [
         (np.eye(6), np.ones(5), {}, r"y has the shape \(5,\); one finite number for each of 6 rows"),
-        (np.arange(6.0)[:, None], [1, 2, 3, 4, 5, np.nan], {}, "one finite number"),
+        (np.arange(6.0)[:, None], [1, 2, 3, 4, 5, np.nan], {}, "y holds nan in row 5; every value must be a finite"),
         (np.ones((6, 1)), np.arange(6.0), {}, "column 0 of X is constant"),
         (np.outer(np.arange(8.0), [1, 2]), np.arange(8.0) ** 2, {}, "8 rows and 2 columns of rank 1"),
         (np.arange(3.0)[:, None], [1.0, 5.0, 2.0], {}, "4 rows at least"),
@@ -115,3 +143,75 @@ def test_manners_of_scikit_learn(plant):
     assert again.log_likelihood_ == fit.log_likelihood_ == fit.trace_[-1]
     assert 0.8 < fit.score(*plant) < 0.95
     assert (np.diff(fit.trace_) > -1e-9).all()
+
+
+# ---------------------------------------------------------------- standard errors
+def curvature(X, y, fit):
+    """Standard errors of intercept, slopes, log scale and log dof (if free), by differences of the t density."""
+    design = np.column_stack([np.ones(len(y)), X])
+    u = np.array([fit.intercept_, *fit.coef_, np.log(fit.scale_), *([np.log(fit.dof_)] if fit.dof is None else [])])
+    p = design.shape[1]
+
+    def loss(step):
+        at = u + step
+        dof = fit.dof_ if fit.dof is not None else np.exp(at[-1])
+        return -student.logpdf(y, dof, design @ at[:p], np.exp(at[p])).sum()
+
+    h = np.diag(1e-4 * np.maximum(np.abs(u), 1.0))
+    second = [
+        [(loss(a + b) - loss(a - b) - loss(b - a) + loss(-a - b)) / (4 * a.sum() * b.sum()) for a in h] for b in h
+    ]
+    return np.sqrt(np.diagonal(np.linalg.inv(second)))
+
+
+@pytest.mark.parametrize("dof", [None, 2.0, 8.0])
+def test_standard_errors_are_the_curvature_of_the_likelihood(plant, dof):
+    fit = RobustRegression(dof, tol=1e-12).fit(*plant)
+    found, expected = fit.standard_errors(*plant), curvature(*plant, fit)
+    np.testing.assert_allclose([found.intercept, *found.coef], expected[:4], rtol=2e-3)
+    assert found.scale == pytest.approx(expected[4] * fit.scale_, rel=2e-3)
+    assert np.isnan(found.dof) if dof else found.dof == pytest.approx(expected[5] * fit.dof_, rel=2e-3)
+
+
+def test_standard_errors_without_outliers_are_those_of_least_squares(plant):
+    X, y = plant
+    design = np.column_stack([np.ones(21), X])
+    left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    expected = np.sqrt(np.diagonal(np.linalg.inv(design.T @ design)) * (left @ left / 21))
+    found = RobustRegression(dof=1e6).fit(X, y).standard_errors(X, y)
+    np.testing.assert_allclose([found.intercept, *found.coef], expected, rtol=1e-4)
+
+
+def test_standard_errors_know_units_and_rows(plant):
+    X, y = plant
+    found = RobustRegression(dof=3).fit(X, y).standard_errors(X, y)
+    other = (
+        RobustRegression(dof=3)
+        .fit(X * [1e3, 1.0, 1e-3] + 5.0, 1e6 * y)
+        .standard_errors(X * [1e3, 1.0, 1e-3] + 5.0, 1e6 * y)
+    )
+    np.testing.assert_allclose(other.coef, found.coef * [1e3, 1e6, 1e9], rtol=1e-3)
+    with pytest.raises(ValueError, match="y has the shape"):
+        RobustRegression(dof=3).fit(X, y).standard_errors(X, y[:-1])
+
+
+@pytest.mark.slow
+def test_intervals_cover():
+    """In 95 of 100 data sets the truth is within 1.96 standard errors."""
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(400):
+        X = rng.standard_normal((150, 2))
+        y = 1.0 + X @ [2.0, -1.0] + rng.standard_t(4, size=150)
+        fit = RobustRegression().fit(X, y)
+        found = fit.standard_errors(X, y)
+        off = np.array([fit.intercept_ - 1.0, *(fit.coef_ - [2.0, -1.0])]) / [found.intercept, *found.coef]
+        inside.append(np.abs(off) < 1.96)
+    assert 0.925 < np.mean(inside) < 0.965
+
+
+def test_a_column_of_words_is_named(plant):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(plant[0], columns=["air", "water", "acid"]).assign(shift=["day", "night", "day"] * 7)
+    with pytest.raises(ValueError, match="Column 'shift' holds words: leave it out, or make columns of 0 and 1 of it"):
+        RobustRegression().fit(table, plant[1])

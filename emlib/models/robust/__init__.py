@@ -1,6 +1,7 @@
 """Regression with t errors: the precision of every error is hidden."""
 
 from .estimator import RobustRegression
-from .model import RegressionParams, RegressionPrior, RegressionStats, TRegression
+from .model import TRegression
+from .parameters import RegressionParams, RegressionPrior, RegressionStats
 
 __all__ = ["RegressionParams", "RegressionPrior", "RegressionStats", "RobustRegression", "TRegression"]

@@ -14,44 +14,11 @@ from scipy.optimize import brentq
 from scipy.special import digamma, gammaln
 
 from ...engine.blocks import Rows
+from ...engine.coordinates import Fixed, Location, Named, Positive
 from ...engine.em import EPS, Degenerate
 from ...engine.families.base import LOG_2PI
 from ...engine.latent import SOFT, FloatArray, Latent
-
-DOFS = (0.05, 1e6)  # a t with 1e6 degrees of freedom is normal
-
-
-@dataclass(frozen=True)
-class RegressionParams:
-    """Coefficients (p,), squared scale of the errors, and their degrees of freedom."""
-
-    coef: FloatArray
-    scale2: float
-    dof: float
-
-
-@dataclass(frozen=True)
-class RegressionStats:
-    """Weighted moments (p + 1, p + 1) of columns and of residuals `about` coefficients; rows; the sum of log w - w."""
-
-    moments: FloatArray
-    about: FloatArray
-    rows: float
-    logs: float
-    noise: float = 0.0
-
-    def __add__(self, other: RegressionStats) -> RegressionStats:
-        rows, logs, noise = self.rows + other.rows, self.logs + other.logs, self.noise + other.noise
-        return RegressionStats(self.moments + other.moments, self.about, rows, logs, noise)
-
-
-@dataclass(frozen=True)
-class RegressionPrior:
-    """Coefficients N(0, scale2 / strength), squared scale inverse-gamma(shape, rate); degrees of freedom flat."""
-
-    strength: float = 0.0
-    shape: float = 0.0
-    rate: float = 0.0
+from .parameters import DOFS, RegressionParams, RegressionPrior, RegressionStats
 
 
 @dataclass(frozen=True)
@@ -96,7 +63,7 @@ class TRegression:
 
     def m_step(self, stats: RegressionStats, prior: RegressionPrior | None = None) -> RegressionParams:
         """Weighted least squares (eq. 15.10), and the degrees of freedom that fit the precisions (eq. 15.11)."""
-        p = prior or RegressionPrior(shape=-1.0 - 0.5 * len(stats.about))
+        p = prior or _flat(len(stats.about))
         _, coef, squares = _plane(stats, p.strength)
         freedom = stats.rows + len(coef) + 2.0 * (p.shape + 1.0)
         return RegressionParams(coef, float((squares + 2.0 * p.rate) / freedom), self._dof(stats))
@@ -130,10 +97,34 @@ class TRegression:
         squares = prior.rate + 0.5 * prior.strength * float(params.coef @ params.coef)
         return float(-power * np.log(params.scale2) - squares / params.scale2)
 
+    def slopes(
+        self, stats: RegressionStats, params: RegressionParams, prior: RegressionPrior | None = None
+    ) -> RegressionParams:
+        """Slope of the expected complete-data log-likelihood, each number as if the others stood still."""
+        p, (coef, s2), step = prior or _flat(len(params.coef)), (params.coef, params.scale2), params.coef - stats.about
+        A, b = stats.moments[:-1, :-1], stats.moments[:-1, -1]
+        squares = stats.moments[-1, -1] - 2.0 * step @ b + step @ A @ step + p.strength * coef @ coef + 2.0 * p.rate
+        freedom = stats.rows + len(coef) + 2.0 * (p.shape + 1.0)
+        to_scale = 0.5 * float(squares / s2 - freedom) / s2
+        return RegressionParams(
+            (b - A @ step - p.strength * coef) / s2, to_scale, 0.5 * stats.rows * _slope(params.dof, stats)
+        )
+
+    def coordinates(self, params: RegressionParams) -> Named:
+        """Coefficients in units of the scale, logarithms of its square and of the degrees of freedom."""
+        coef = Location(params.coef, np.sqrt(params.scale2) * np.eye(len(params.coef)))
+        dof = (Positive if self.dof is None else Fixed)(np.asarray(params.dof))
+        return Named(RegressionParams, {"coef": coef, "scale2": Positive(np.asarray(params.scale2)), "dof": dof})
+
     def simulate(self, params: RegressionParams, n: int, rng: np.random.Generator) -> FloatArray:
         """`n` rows: a column of ones, normal columns, and the response."""
         X = np.column_stack([np.ones(n), rng.standard_normal((n, len(params.coef) - 1))])
         return np.column_stack([X, X @ params.coef + np.sqrt(params.scale2) * rng.standard_t(params.dof, size=n)])
+
+
+def _flat(p: int) -> RegressionPrior:
+    """The prior that says nothing."""
+    return RegressionPrior(shape=-1.0 - 0.5 * p)
 
 
 def _slope(nu: Any, stats: RegressionStats) -> float:
