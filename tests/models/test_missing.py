@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +117,23 @@ def test_filling_in():
     np.testing.assert_allclose(fit.impute([[np.nan, np.nan, np.nan]]), mean[None])
 
 
+def test_standard_errors():
+    """Without holes those of any normal sample; with holes what forty tables scatter by."""
+    X = np.random.default_rng(0).multivariate_normal(MEAN, COVARIANCE, size=50)
+    fit = MissingDataNormal().fit(X)
+    known, S = fit.standard_errors(X), fit.covariance_
+    np.testing.assert_allclose(known.means, np.sqrt(np.diag(S) / 50), rtol=1e-6)
+    np.testing.assert_allclose(known.covariances, np.sqrt((S**2 + np.outer(np.diag(S), np.diag(S))) / 50), rtol=1e-6)
+    fits = [MissingDataNormal(tol=1e-4).fit(missing_at_random(400, seed)) for seed in range(40)]
+    X = missing_at_random(400, 100)
+    known = MissingDataNormal(tol=1e-9).fit(X).standard_errors(X)
+    np.testing.assert_allclose(np.std([fit.mean_ for fit in fits], axis=0), known.means, rtol=0.4)
+    np.testing.assert_allclose(np.std([fit.covariance_ for fit in fits], axis=0), known.covariances, rtol=0.4)
+    assert known.means[1] > 1.3 * np.sqrt(2.0 / 400)  # the column with most holes
+    with pytest.raises(ValueError, match="X has 2 features"):
+        fit.standard_errors(X[:, :2])
+
+
 def test_a_prior_where_two_columns_never_meet():
     rng = np.random.default_rng(6)
     X = rng.standard_normal((40, 3))
@@ -132,6 +151,75 @@ def test_columns_keep_their_names():
     for fill in (fit.impute, fit.sample):
         with pytest.raises(ValueError, match="feature names should match"):
             fill(X[["weight", "temp", "age"]])
+
+
+def test_columns_that_are_never_seen_together():
+    """Two starts end at the same likelihood, with covariances of opposite signs: so it is said."""
+    X = np.random.default_rng(0).multivariate_normal(MEAN, COVARIANCE, size=200)
+    X[:100, 0], X[100:, 1] = np.nan, np.nan
+    ends = []
+    for r in (-0.4, 0.6):
+        start = np.eye(3)
+        start[0, 1] = start[1, 0] = r
+        ends.append(em.fit(HoledNormal(), X, GaussianParams(np.zeros((1, 3)), start[None]), tol=1e-7))
+    assert ends[0].log_likelihood == pytest.approx(ends[1].log_likelihood, abs=1e-6)
+    assert ends[0].params.covariances[0, 0, 1] < -0.3 < 0.3 < ends[1].params.covariances[0, 0, 1]
+    with pytest.warns(UserWarning, match="columns 0 and 1 of X are never seen in the same row"):
+        MissingDataNormal().fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MissingDataNormal(prior=NormalInverseWishart(np.zeros(3), 1.0, np.eye(3), 5.0)).fit(X)
+        X[:40, 0] = np.arange(40.0) % 7
+        MissingDataNormal().fit(X)
+
+
+def test_every_row_may_have_holes_of_its_own():
+    """Two thousand patterns: the expectations are those of the rows one by one, and rows keep their places."""
+    rng = np.random.default_rng(9)
+    mean, S = rng.standard_normal(12), 0.5 + 0.5 * np.eye(12)
+    X = rng.multivariate_normal(mean, S, size=2500)
+    X[rng.random(X.shape) < 0.4] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    assert len(np.unique(np.isnan(X), axis=0)) > 1500
+    stats, value = HoledNormal().e_step(X, GaussianParams(mean[None], S[None]))
+    total, filled = 0.0, []
+    for row in X:
+        o = ~np.isnan(row)
+        total += multivariate_normal(mean[o], S[np.ix_(o, o)]).logpdf(row[o])
+        filled.append(np.where(o, row, mean + S[:, o] @ np.linalg.solve(S[np.ix_(o, o)], row[o] - mean[o])))
+    assert value == pytest.approx(total, rel=1e-11)
+    np.testing.assert_allclose(stats.totals[0, 1:13], (np.array(filled) - mean).sum(axis=0), atol=1e-8)
+    fit = MissingDataNormal(max_iter=0)
+    with pytest.warns(UserWarning, match="max_iter"):
+        fit.fit(X)
+    fit.mean_, fit.covariance_ = mean, S
+    np.testing.assert_allclose(fit.impute(X), filled)
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.2])
+def test_a_column_that_follows_from_others_is_named(holes):
+    rng = np.random.default_rng(10)
+    X = rng.standard_normal((60, 2))
+    X = np.column_stack([X, 2 * X[:, 0]])
+    X[rng.random(60) < holes, 1] = np.nan
+    with pytest.warns(UserWarning, match="column 2 follows from columns before it, or too few rows"):
+        assert MissingDataNormal().fit(X).stop_reason_ == "degenerate"
+
+
+@pytest.mark.parametrize(
+    ("prior", "sentence"),
+    [
+        (NormalInverseWishart(np.zeros(2), 1.0, np.eye(3), 5.0), r"prior has a mean of shape \(2,\) and a scatter"),
+        (NormalInverseWishart(np.zeros(3), 1.0, np.eye(2), 5.0), r"a scatter of shape \(2, 2\); data of 3 columns"),
+        (NormalInverseWishart(np.zeros((2, 3)), 1.0, np.eye(3), 5.0), "one finite number for each column of X"),
+        (NormalInverseWishart([0.0, np.nan, 0.0], 1.0, np.eye(3), 5.0), "one finite number for each column of X"),
+        (NormalInverseWishart(np.zeros(3), 1.0, -np.eye(3), 5.0), "scatter that is not symmetric, positive definite"),
+        (NormalInverseWishart(np.zeros(3), 1.0, np.eye(3), 2.0), "prior has strength 1.0 and dof 2.0"),
+    ],
+)
+def test_a_prior_that_does_not_fit_gets_a_sentence(prior, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        MissingDataNormal(prior=prior).fit(missing_at_random(50, 1))
 
 
 @pytest.mark.parametrize(

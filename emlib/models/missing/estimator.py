@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ...engine import em
 from ...engine.blocks import Rows
 from ...engine.families import GaussianParams, NormalInverseWishart
+from ...engine.families.gaussian_independent import check_definite
+from ...engine.information import observed_information
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
 from ..checks import check_numbers, check_prior, check_real, check_whole, generator
@@ -28,7 +31,7 @@ class MissingDataNormal(EMEstimator):
     max_iter, tol, accelerate
         As in the mixtures.
     prior : NormalInverseWishart, optional
-        Needed where few rows show two columns together.
+        Needed where few rows show two columns together, or none do; and where a column follows from others.
 
     Attributes
     ----------
@@ -72,6 +75,11 @@ class MissingDataNormal(EMEstimator):
         ------
         ValueError
             In one sentence, for infinities, an empty row or column, or a constant column.
+
+        Warns
+        -----
+        UserWarning
+            If two columns are never seen in the same row, and there is no prior: their covariance is then anything.
         """
         table = self._holed(X)
         seen = ~np.isnan(table)
@@ -83,6 +91,12 @@ class MissingDataNormal(EMEstimator):
         if not (variances > 0).all() and self.prior is None:
             raise ValueError(f"column {int(np.argmin(variances))} of X shows one value only; it has no variance.")
         variances = np.where(variances > 0, variances, 1.0)
+        prior = check_prior(self.prior, NormalInverseWishart)
+        if prior is not None:
+            prior.check(table.shape[1])
+            check_definite("scatter", prior.scatter)
+            if np.size(prior.mean) != table.shape[1] or not np.isfinite(prior.mean).all():
+                raise ValueError(f"prior has the mean {prior.mean}; one finite number for each column of X is needed.")
         start = GaussianParams(np.nanmean(table, axis=0)[None], np.diag(variances)[None])
         best = em.fit(
             HoledNormal(),
@@ -90,12 +104,20 @@ class MissingDataNormal(EMEstimator):
             start,
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
-            prior=check_prior(self.prior, NormalInverseWishart),
+            prior=prior,
             accelerate=self.accelerate,
         )
         self._report(X, best)
         self.mean_: FloatArray = best.params.means[0]
         self.covariance_: FloatArray = best.params.covariances[0]
+        apart = np.argwhere(np.triu(seen.T.astype(float) @ seen == 0))
+        if len(apart) and prior is None:
+            i, j = apart[0]
+            warnings.warn(
+                f"columns {i} and {j} of X are never seen in the same row, so that nothing tells their covariance: the "
+                "one reported comes from where EM began. A prior would make it a choice.",
+                stacklevel=2,
+            )
         self._warn(best)
         return self
 
@@ -108,12 +130,45 @@ class MissingDataNormal(EMEstimator):
             )
         return table
 
+    def standard_errors(self, X: ArrayLike) -> GaussianParams:
+        """Of ``mean_``, as `means` (d,), and of ``covariance_``, as `covariances` (d, d); holes make them larger.
+
+        Parameters
+        ----------
+        X : array (n, d)
+            The table of the fit. The errors come from the curvature of the likelihood of what it shows.
+
+        Raises
+        ------
+        NotAMaximum
+            A `ValueError`, where the fit is degenerate.
+
+        Examples
+        --------
+        A hundred rows, of which half do not show the second column:
+
+        >>> X = np.random.default_rng(0).standard_normal((100, 2))
+        >>> X[:50, 1] = np.nan
+        >>> MissingDataNormal().fit(X).standard_errors(X).means.round(2).tolist()
+        [0.1, 0.13]
+        """
+        check_is_fitted(self)
+        table = self._holed(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        params = GaussianParams(self.mean_[None], self.covariance_[None])
+        known = observed_information(HoledNormal(), Rows(table), params, prior=self.prior).standard_errors
+        return GaussianParams(known.means[0], known.covariances[0])
+
     def impute(self, X: ArrayLike) -> FloatArray:
         """The table with every hole filled by what is expected there: for looking at, too smooth to compute with."""
         return self._filled(X, None)
 
     def sample(self, X: ArrayLike, random_state: Any = None) -> FloatArray:
-        """The table with every hole filled by a draw; several such tables show what the holes leave open."""
+        """The table with every hole filled by a draw; several such tables show what the holes leave open.
+
+        All are drawn at the fitted parameters. Multiple imputation draws these anew for each table, too; without that,
+        intervals from few rows are somewhat too short.
+        """
         return self._filled(X, generator(random_state))
 
     def _filled(self, X: ArrayLike, rng: np.random.Generator | None) -> FloatArray:
@@ -121,8 +176,9 @@ class MissingDataNormal(EMEstimator):
         table = self._holed(X).copy()
         validate_data(self, X, reset=False, skip_check_array=True)
         kinds, which = np.unique(~np.isnan(table), axis=0, return_inverse=True)
-        for g, seen in enumerate(kinds):
-            i, o, m = np.flatnonzero(which.ravel() == g), np.flatnonzero(seen), np.flatnonzero(~seen)
+        together = np.split(np.argsort(which.ravel(), kind="stable"), np.cumsum(np.bincount(which.ravel()))[:-1])
+        for seen, i in zip(kinds, together, strict=True):
+            o, m = np.flatnonzero(seen), np.flatnonzero(~seen)
             B, C, _, _ = conditional(self.covariance_, o, m)
             fill = self.mean_[m] + (table[np.ix_(i, o)] - self.mean_[o]) @ B
             noise = (

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
-from ...engine.blocks import Rows, as_rows
+from ...engine.blocks import as_rows
 from ...engine.coordinates import Named
 from ...engine.em import EPS, Degenerate
 from ...engine.families import Gaussian, GaussianParams, NormalInverseWishart
@@ -22,6 +22,7 @@ from ...engine.kernel import Statistics
 from ...engine.latent import SOFT, FloatArray, Latent
 
 NORMAL = Gaussian()
+FOLLOWS = 1e-13  # share of a column's variance that columns before it leave; below it is rounding
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class HoledNormal:
         rows, mean, S = as_rows(data), params.means[0], params.covariances[0]
         if not (np.isfinite(S).all() and np.isfinite(mean).all() and (np.diagonal(S) > 0).all()):
             raise Degenerate("a variance is not above zero.")
-        first, second, value, noise, t = np.zeros(len(mean)), np.zeros(S.shape), 0.0, 0.0, latent.temperature
-        for seen, X in patterns(rows):
-            o, m = np.flatnonzero(seen), np.flatnonzero(~seen)
-            Z = np.zeros((len(X), len(mean)))  # what is expected of each row, less the mean
+        second, value, noise, t = np.zeros(S.shape), 0.0, 0.0, latent.temperature
+        expected, done = np.zeros((len(rows), len(mean))), 0  # of each row, less the mean
+        for o, m, X in rows.once("patterns of holes", lambda rows: patterns(rows.X)):
+            Z, done = expected[done : done + len(X)], done + len(X)
             Z[:, o] = X[:, o] - mean[o]
             B, C, pull, log_det = conditional(S, o, m)
             Z[:, m] = Z[:, o] @ B
@@ -56,10 +57,9 @@ class HoledNormal:
                 Z[:, m] += latent.rng.standard_normal((len(X), len(m))) @ np.linalg.cholesky(t * C).T
             else:
                 second[np.ix_(m, m)] += len(X) * t * C
-            first += Z.sum(axis=0)
-            second += Z.T @ Z
+        second += expected.T @ expected
         i, j = upper(len(mean))
-        totals = np.concatenate([[len(rows)], first, second[i, j]])[None]
+        totals = np.concatenate([[len(rows)], expected.sum(axis=0), second[i, j]])[None]
         return Statistics(totals, params.means, np.zeros(0), noise), value
 
     def m_step(self, stats: Statistics, prior: NormalInverseWishart | None = None) -> GaussianParams:
@@ -92,23 +92,34 @@ class HoledNormal:
         return NORMAL.coordinates(params)
 
 
-def patterns(rows: Rows) -> list[tuple[Any, FloatArray]]:
-    """Rows with holes in the same places together: what is seen (d,), and the rows. Found once."""
-
-    def group(rows: Rows) -> list[tuple[Any, FloatArray]]:
-        kinds, which = np.unique(~np.isnan(rows.X), axis=0, return_inverse=True)
-        return [(seen, rows.X[which.ravel() == g]) for g, seen in enumerate(kinds)]
-
-    found: list[tuple[Any, FloatArray]] = rows.once("patterns of holes", group)
-    return found
+def patterns(X: FloatArray) -> list[tuple[Any, Any, FloatArray]]:
+    """Rows with holes in the same places together: which columns are seen, which are missing, and the rows."""
+    kinds, which = np.unique(~np.isnan(X), axis=0, return_inverse=True)
+    ends = np.cumsum(np.bincount(which.ravel()))[:-1]
+    together = np.split(X[np.argsort(which.ravel(), kind="stable")], ends)
+    return [(np.flatnonzero(seen), np.flatnonzero(~seen), part) for seen, part in zip(kinds, together, strict=True)]
 
 
 def conditional(S: FloatArray, o: Any, m: Any) -> tuple[FloatArray, FloatArray, Any, float]:
-    """Of the missing `m` given the seen `o`: coefficients (o, m) and covariance; a whitener of the seen; log det."""
+    """Of the missing `m` given the seen `o`: coefficients (o, m) and covariance; a whitener of the seen; log det.
+
+    Straight from LAPACK: where every row has holes of its own this is most of the time, and most of it were checks.
+    """
+    of_missing, of_seen = S[m][:, m], S[o, o]
     if not len(o):
-        return np.zeros((0, len(m))), S[np.ix_(m, m)], lambda Z: Z, 0.0
-    factor = cho_factor(S[np.ix_(o, o)], lower=True)
-    B = cho_solve(factor, S[np.ix_(o, m)])
-    L = np.tril(factor[0])
-    C = S[np.ix_(m, m)] - S[np.ix_(m, o)] @ B
-    return B, 0.5 * (C + C.T), lambda Z: np.linalg.solve(L, Z.T), 2.0 * float(np.log(np.diagonal(L)).sum())
+        return np.zeros((0, len(m))), of_missing, lambda Z: Z, 0.0
+    L, stopped = dpotrf(S[o][:, o], lower=1)
+    pivots = np.diagonal(L) ** 2  # variances given the columns before
+    follows = stopped - 1 if stopped else int((pivots - FOLLOWS * of_seen).argmin())
+    if stopped or pivots[follows] < FOLLOWS * of_seen[follows]:
+        raise Degenerate(
+            f"column {o[follows]} follows from columns before it, or too few rows show them together; leave it out, "
+            "or give a prior."
+        )
+    log_det = float(np.log(pivots).sum())
+    if not len(m):
+        return np.zeros((len(o), 0)), of_missing, lambda Z: dtrtrs(L, Z.T, lower=1)[0], log_det
+    between = S[o][:, m]
+    B = dpotrs(L, between, lower=1)[0]
+    C = of_missing - between.T @ B
+    return B, 0.5 * (C + C.T), lambda Z: dtrtrs(L, Z.T, lower=1)[0], log_det
