@@ -30,9 +30,16 @@ def test_thirty_iterations_at_128():
     print(f"\n30 iterations, {n} x {n}, {A.nnz} entries: {np.median(seconds):.2f} s")
 
 
-def test_beside_scikit_image():
+@pytest.mark.parametrize("lens", ["Gaussian, 9 x 9", "Gaussian, 25 x 25", "disc, 25 x 25"])
+def test_beside_scikit_image(lens):
     restoration = pytest.importorskip("skimage.restoration")
-    n, psf = 64 if SMOKE else 512, np.outer(*[np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)] * 2)
+    w = 4 if "9" in lens else 12
+    x = np.arange(-w, w + 1)
+    if lens.startswith("disc"):
+        psf = (x**2 + x[:, None] ** 2 <= w * w).astype(float)
+    else:
+        psf = np.outer(*[np.exp(-0.5 * (2.7 * x / w) ** 2)] * 2)
+    n = 64 if SMOKE else 512
     system = blur(psf)
     counts = np.random.default_rng(0).poisson(system[0](100.0 * shepp_logan(n))).astype(float)
     ours, theirs = np.array(
@@ -45,6 +52,6 @@ def test_beside_scikit_image():
         ]
     ).T
     print(
-        f"\n20 steps of Richardson-Lucy, {n} x {n}, lens 9 x 9: scikit-image {np.median(theirs):.2f} s, "
+        f"\n20 steps of Richardson-Lucy, {n} x {n}, {lens}: scikit-image {np.median(theirs):.2f} s, "
         f"emlib {np.median(ours):.2f} s (with the likelihood of every step); ratio {np.median(theirs / ours):.2f}"
     )

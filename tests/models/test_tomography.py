@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import convolve, correlate
 from scipy.optimize import minimize
 from scipy.sparse import csc_array
 from sklearn.base import clone
@@ -92,6 +93,38 @@ def test_a_lens_that_smears_to_one_side(mode):
     np.testing.assert_allclose(ours.image_.ravel(), plain.image_)
 
 
+@pytest.mark.parametrize("mode", ["constant", "wrap"])
+@pytest.mark.parametrize("shape", ["product", "small", "large"])
+def test_ways_to_convolve_are_one(mode, shape):
+    """Axis by axis, directly, and by Fourier transforms; the way back is the transpose of each."""
+    rng = np.random.default_rng(5)
+    psf = {
+        "product": np.outer(rng.random(17), rng.random(15)),
+        "small": rng.random((5, 7)),
+        "large": rng.random((17, 15)),
+    }[shape]
+    forward, back = blur(psf, mode=mode)
+    image, other = rng.random((2, 40, 30)) * 100
+    np.testing.assert_allclose(forward(image), convolve(image, psf / psf.sum(), mode=mode), rtol=1e-12)
+    np.testing.assert_allclose(back(image), correlate(image, psf / psf.sum(), mode=mode), rtol=1e-12)
+    assert (forward(image) * other).sum() == pytest.approx((image * back(other)).sum(), rel=1e-12)
+
+
+def test_a_large_lens_has_no_negative_light():
+    """Fourier transforms round below zero in the dark, where a photon may have been counted all the same."""
+    y, x = np.ogrid[-12:13, -12:13]
+    disc = (x * x + y * y <= 144).astype(float)
+    camera = blur(disc)
+    stars = np.zeros((80, 80))
+    stars[20, 20], stars[60, 60] = 1e6, 1e4
+    counts = np.random.default_rng(0).poisson(camera[0](stars))
+    assert camera[0](stars).min() >= 0
+    fit = MLEM(camera, max_iter=60).fit(counts)
+    assert (np.diff(fit.trace_) > 0).all()
+    assert fit.fitted_.sum() == pytest.approx(counts.sum(), rel=1e-9)
+    assert np.unravel_index(fit.image_.argmax(), (80, 80)) == (20, 20)
+
+
 def test_light_that_leaves_the_frame_is_accounted_for():
     """An even light seen through a lens is darker at the edge; the image is even again."""
     system = blur(np.ones((3, 3)))
@@ -145,11 +178,78 @@ def test_the_phantom_and_the_scanner():
         (np.array([[1.0, 1.0], [0.0, 0.0]]), [1, 5], "counts holds 5 at detector 1, which sees no pixel"),
         (-np.eye(2), [1, 2], "system holds a value that is negative"),
         ((np.cumsum, np.cumsum), [1.0, 2.0], "back must be the transpose of forward"),
+        (None, [1, 2], r"system has the shape \(\); a matrix, detectors by pixels, or two functions"),
+        (np.ones(2), [1, 2], r"system has the shape \(2,\)"),
+        (np.ones((2, 2, 2)), [1, 2], r"system has the shape \(2, 2, 2\)"),
+        ((np.cumsum,), [1, 2], "system has 1 parts, not all functions"),
+        ((np.eye(2), np.cumsum), [1, 2], "system has 2 parts, not all functions"),
+        (
+            (lambda x: x[:3], lambda y: y),
+            [1, 2, 3, 4],
+            r"forward function returns the shape \(3,\), but counts .* \(4,\)",
+        ),
+        ((lambda x: np.ones((4, 2)) @ x, lambda y: y), [1, 2, 3, 4], r"system cannot take counts of the shape \(4,\)"),
+        (
+            blur(np.ones((3, 3))),
+            [1, 2, 3],
+            r"shape \(3,\): an image of shape \(3,\) does not fit a psf of shape \(3, 3\)",
+        ),
     ],
 )
 def test_bad_input_gets_a_sentence(system, counts, sentence):
     with pytest.raises(ValueError, match=sentence):
         MLEM(system).fit(np.array(counts, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"prior": GammaPrior(np.full(5, 2.0), 1.0)}, "prior"),
+        ({"prior": GammaPrior(2.0, np.ones(3))}, "prior"),
+        ({"prior": GammaPrior(0.5, 1.0)}, "prior has the shape 0.5; below 1 it is infinite where a pixel is dark"),
+        ({"prior": GammaPrior(np.nan, 1.0)}, "prior has shape"),
+        ({"prior": GammaPrior("strong", 1.0)}, "prior.shape is 'strong'; it must be an array of numbers"),
+        ({"shape": "ab"}, "shape is 'ab', but system has 8 pixels"),
+        ({"shape": (2.0, 4.0)}, r"shape is \(2.0, 4.0\), but"),
+        ({"shape": (-2, -4)}, r"shape is \(-2, -4\), but"),
+        ({"image_init": "bright"}, "image_init is 'bright'; it must be an array of numbers"),
+    ],
+)
+def test_options_that_do_not_fit_get_a_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        MLEM(np.eye(8), **options).fit(np.ones(8))
+    assert "broadcast" not in str(caught.value)
+
+
+def test_a_prior_may_be_an_image():
+    """What is expected of each pixel, in the shape of the picture."""
+    rng = np.random.default_rng(4)
+    A, counts = rng.random((30, 8)), rng.poisson(50, size=30)
+    of_pixels = rng.uniform(1, 9, size=8)
+    flat = MLEM(A, prior=GammaPrior(1 + of_pixels, 1.0)).fit(counts)
+    image = MLEM(A, shape=(2, 4), prior=GammaPrior(1 + of_pixels.reshape(2, 4), np.ones((2, 4)))).fit(counts)
+    np.testing.assert_array_equal(image.image_.ravel(), flat.image_)
+
+
+def test_a_pair_of_functions_may_be_a_list():
+    lens = blur(np.ones((3, 3)))
+    counts = np.random.default_rng(0).poisson(20, size=(6, 5))
+    np.testing.assert_array_equal(MLEM(list(lens)).fit(counts).image_, MLEM(lens).fit(counts).image_)
+
+
+@pytest.mark.parametrize(
+    ("psf", "sentence"),
+    [
+        (np.ones((2, 2)), r"psf has the shape \(2, 2\)"),
+        (1.0, r"psf has the shape \(\)"),
+        ([[1.0, np.inf, 1.0]], "with the sum inf"),
+        ([[1.0, np.nan, 1.0]], "with the sum nan"),
+        ("round", "psf is 'round'; it must be an array of numbers"),
+    ],
+)
+def test_a_lens_that_is_none_gets_a_sentence(psf, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        blur(psf)
 
 
 def test_manners_of_scikit_learn(scan):
@@ -163,7 +263,5 @@ def test_manners_of_scikit_learn(scan):
         MLEM(A, shape=(3, 3)).fit(counts)
     with pytest.raises(ValueError, match="image_init must be"):
         MLEM(A, image_init=-np.ones(1024)).fit(counts)
-    with pytest.raises(ValueError, match="psf has the shape"):
-        blur(np.ones((2, 2)))
     with pytest.raises(ValueError, match="mode is"):
         blur(np.ones((3, 3)), mode="reflect")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from ...engine import em
@@ -35,7 +36,7 @@ class MLEM(EMEstimator):
     image_init : array, optional
         Where to start, above zero wherever there may be light; even light if None.
     prior : GammaPrior, optional
-        On each pixel; its mode may have any shape above 1.
+        On each pixel, or images of them; of a shape of 1 or above, for below it a dark pixel is infinitely probable.
     accelerate : {None, "squarem"}
 
     Attributes
@@ -93,13 +94,15 @@ class MLEM(EMEstimator):
             In one sentence, for counts or a system that cannot be used.
         """
         seen = _check_counts(counts)
-        world = Emission.of(self.system, seen.shape)
+        system, shape = _check_system(self.system, seen.shape)
+        world = Emission.of(system, seen.shape)
         J = len(world.sensitivity)
-        shape = (
-            self.shape if self.shape is not None else np.shape(self.system[1](seen)) if world.matrix is None else (J,)
-        )
-        if int(np.prod(shape)) != J:
-            raise ValueError(f"shape is {shape}, but system has {J} pixels.")
+        if self.shape is not None:
+            sizes = np.atleast_1d(np.asarray(self.shape))
+            if sizes.dtype.kind not in "iu" or not (sizes > 0).all() or int(np.prod(sizes)) != J:
+                raise ValueError(f"shape is {self.shape!r}, but system has {J} pixels.")
+            shape = tuple(sizes.tolist())
+        prior = self._checked_prior(shape)
         flat = seen.ravel()
         if world.matrix is not None and flat.shape != world.matrix.shape[:1]:
             raise ValueError(f"counts has {flat.size} numbers, but system has {world.matrix.shape[0]} detectors.")
@@ -113,7 +116,7 @@ class MLEM(EMEstimator):
             EmissionParams(self._start(flat, world.sensitivity, shape)),
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
-            prior=check_prior(self.prior, GammaPrior),
+            prior=prior,
             accelerate=self.accelerate,
             callback=callback,
         )
@@ -129,10 +132,25 @@ class MLEM(EMEstimator):
         """Even light, as much of it as was counted."""
         if self.image_init is None:
             return np.full(sensitivity.shape, max(counts.sum(), 1.0) / sensitivity.sum())
-        start = np.asarray(self.image_init, dtype=float)
+        start = as_numbers("image_init", self.image_init)
         if start.size != sensitivity.size or not np.isfinite(start).all() or (start < 0).any() or not start.any():
             raise ValueError(f"image_init must be an image of shape {shape}, finite, not negative and not all zero.")
         return start.ravel()
+
+    def _checked_prior(self, shape: tuple[int, ...]) -> GammaPrior | None:
+        """One number, one for each pixel, or images of them."""
+        prior: GammaPrior | None = check_prior(self.prior, GammaPrior)
+        if prior is None:
+            return None
+        of_pixels = (as_numbers(f"prior.{name}", getattr(prior, name)) for name in ("shape", "rate"))
+        prior = GammaPrior(*(v.ravel() if v.shape == shape else v if v.ndim else float(v) for v in of_pixels))
+        prior.check(int(np.prod(shape)))
+        if not (np.asarray(prior.shape) >= 1).all():  # (nor is NaN)
+            raise ValueError(
+                f"prior has the shape {np.min(prior.shape):g}; below 1 it is infinite where a pixel is dark, so that "
+                "there is no most probable image."
+            )
+        return prior
 
     def project(self, image: ArrayLike) -> FloatArray:
         """What the detectors would count on average, were this the image."""
@@ -140,8 +158,31 @@ class MLEM(EMEstimator):
         light = as_numbers("image", image)
         if light.size != self.image_.size:
             raise ValueError(f"image has the shape {light.shape}; one of shape {self.image_.shape} was reconstructed.")
-        world = Emission.of(self.system, self.fitted_.shape)
+        system, _ = _check_system(self.system, self.fitted_.shape)
+        world = Emission.of(system, self.fitted_.shape)
         return world.forward(light.ravel()).reshape(self.fitted_.shape)
+
+
+def _check_system(system: Any, seen: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+    """A pair of functions that fit counts of the shape `seen`, or a matrix; and the shape of its images."""
+    if isinstance(system, (tuple, list)) and any(callable(part) for part in system):
+        if len(system) != 2 or not all(callable(part) for part in system):
+            raise ValueError(f"system has {len(system)} parts, not all functions; (forward, back) are needed.")
+        forward, back = system
+        try:
+            shape = np.shape(back(np.ones(seen)))
+            there = np.shape(forward(np.ones(shape)))
+        except (ValueError, TypeError, IndexError, RuntimeError) as problem:
+            raise ValueError(f"system cannot take counts of the shape {seen}: {problem}") from problem
+        if there != seen:
+            raise ValueError(f"system's forward function returns the shape {there}, but counts have the shape {seen}.")
+        return (forward, back), shape
+    matrix = system if issparse(system) else as_numbers("system", system)
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"system has the shape {matrix.shape}; a matrix, detectors by pixels, or two functions are needed."
+        )
+    return matrix, (matrix.shape[1],)
 
 
 def _check_counts(counts: ArrayLike) -> FloatArray:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import convolve, correlate
+from scipy.ndimage import convolve, convolve1d
+from scipy.signal import fftconvolve
 from scipy.sparse import csr_array
 
 from ...engine.latent import FloatArray
-from ..checks import check_whole
+from ..checks import as_numbers, check_whole
 
 # Brightness, half axes, centre (x to the right, y up), tilt in degrees: Shepp & Logan (1974), with the brightness that
 # later authors raised so that it can be seen. In emission it is read as activity.
@@ -27,6 +28,9 @@ ELLIPSES = (
     (0.1, 0.023, 0.023, 0.0, -0.606, 0.0),
     (0.1, 0.023, 0.046, 0.06, -0.605, 0.0),
 )
+
+
+LARGE = 200  # entries of a kernel beyond which Fourier transforms are faster
 
 
 def shepp_logan(n: int = 128) -> FloatArray:
@@ -119,13 +123,39 @@ def blur(
     >>> forward(np.array([[0.0, 4.0, 0.0]])).tolist()
     [[1.0, 2.0, 1.0]]
     """
-    kernel = np.asarray(psf, dtype=float)
-    if not all(size % 2 for size in kernel.shape) or not (kernel >= 0).all() or not kernel.sum() > 0:
+    kernel = as_numbers("psf", psf)
+    light = float(kernel.sum())
+    if (
+        not kernel.ndim
+        or not all(size % 2 for size in kernel.shape)
+        or not (kernel >= 0).all()
+        or not 0 < light < np.inf
+    ):
         raise ValueError(
-            f"psf has the shape {kernel.shape} and entries from {kernel.min(initial=0):g}; it needs an odd number "
-            "along each axis, none below 0 and one above it."
+            f"psf has the shape {kernel.shape} and entries from {kernel.min(initial=0):g}, with the sum {light:g}; it "
+            "needs an odd number along each axis, finite, none below 0 and one above it."
         )
     if mode not in ("constant", "wrap"):
         raise ValueError(f"mode is {mode!r}; it must be 'constant' or 'wrap'.")
-    kernel = kernel / kernel.sum()
-    return partial(convolve, weights=kernel, mode=mode), partial(correlate, weights=kernel, mode=mode)
+    kernel = kernel / light
+    turned = kernel[(slice(None, None, -1),) * kernel.ndim]
+    return partial(_smeared, kernel, mode), partial(_smeared, turned, mode)
+
+
+def _smeared(kernel: FloatArray, mode: str, image: ArrayLike) -> FloatArray:
+    """Convolved: axis by axis if the kernel is a product, by Fourier transforms if it is large, else directly."""
+    light = as_numbers("image", image)
+    if light.ndim != kernel.ndim:
+        raise ValueError(
+            f"an image of shape {light.shape} does not fit a psf of shape {kernel.shape}: as many axes are needed."
+        )
+    along = [kernel.sum(axis=tuple(b for b in range(kernel.ndim) if b != a)) for a in range(kernel.ndim)]
+    if np.abs(reduce(np.multiply.outer, along) - kernel).max() <= 1e-15 * kernel.max():
+        for axis, weights in enumerate(along):
+            light = convolve1d(light, weights, axis=axis, mode=mode)
+        return light
+    if kernel.size <= LARGE:
+        return np.asarray(convolve(light, kernel, mode=mode))
+    framed = np.pad(light, [(size // 2, size // 2) for size in kernel.shape], mode=mode)  # type: ignore[call-overload]
+    sent = fftconvolve(framed, kernel, mode="valid")
+    return np.maximum(sent, 1e-16 * sent.max(initial=0.0))  # below, rounding may be negative, and light is not
