@@ -39,10 +39,10 @@ def draw_calibration(
     >>> len(drawn.lines[0].get_xdata())
     12
     """
-    edges = calibration.edges[::-1]
-    decoys, expected = calibration.decoys[::-1].astype(float), calibration.expected[::-1]
+    edges, each = calibration.edges[::-1], calibration.per_decoy
+    decoys, expected = each * calibration.decoys[::-1], calibration.expected[::-1]
     ax.stairs(expected, edges, color=color, linewidth=1.8, label=label)
-    error = 2.0 * np.sqrt(np.maximum(decoys, 1.0))
+    error = 2.0 * np.sqrt(each * np.maximum(decoys, each))
     drawn = ax.errorbar(
         0.5 * (edges[1:] + edges[:-1]),
         decoys,

@@ -14,12 +14,20 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.validation import check_is_fitted
 
 from ...engine import em
+from ...engine.blocks import Rows
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_real, check_whole
+from ..checks import check_flag, check_real, check_whole
 from .matches import MatchParams
 from .model import ScoreModel
-from .rates import Calibration, calibration_of, q_values_of, target_decoy_q_values
+from .rates import (
+    Calibration,
+    calibration_of,
+    checked_labels,
+    checked_scores,
+    q_values_of,
+    target_decoy_q_values,
+)
 from .shapes import GammaShape, GaussianShape, GumbelShape, KnownShape, Shape
 
 SHAPES = ("gaussian", "gamma", "gumbel")
@@ -32,6 +40,7 @@ class ScoreMixture(EMEstimator):
     Scores of targets are a mixture of incorrect and correct matches; scores of decoys are incorrect ones whose label is
     known. With `correct` "kernel" or "isotonic" nothing is assumed about correct matches, no label is hidden from a
     likelihood and nothing iterates: the share of incorrect targets then is the number of decoys over that of targets.
+    Of decoys that were searched apart the number says nothing; twice the share of targets below their median does.
 
     Parameters
     ----------
@@ -40,10 +49,13 @@ class ScoreMixture(EMEstimator):
         fitted to decoys and to what EM takes for incorrect among the targets.
     correct : {"gumbel", "gaussian", "gamma", "kernel", "isotonic"}
         Shape of correct scores. "kernel" divides the density of decoys by that of all targets; "isotonic" asks
-        only that the share of decoys among matches falls as the score rises.
+        only that the share of decoys among matches falls as the score rises; one decoy more than was seen is thought
+        at the top, as in `target_decoy_q_values`, or the matches above the last would be certain.
     competition : bool
         Whether targets and decoys competed for each spectrum, so that an incorrect match was either with equal
-        probability. The number of decoys then is evidence about the weights. False where decoys were searched apart.
+        probability. The number of decoys then is evidence about the weights. False where decoys were searched apart:
+        a decoy then stands for as many incorrect targets as their share and both numbers say, in counts and
+        calibration alike.
     monotone : bool
         Posterior errors must not rise with the score: pool them where they do, which leaves their sum as it is.
     shift : float, optional
@@ -123,6 +135,7 @@ class ScoreMixture(EMEstimator):
         x, decoy = _matches(scores, is_decoy)
         _check_choice("incorrect", self.incorrect, ("kernel", *SHAPES))
         _check_choice("correct", self.correct, (*SHAPES, "kernel", "isotonic"))
+        competition, monotone = check_flag("competition", self.competition), check_flag("monotone", self.monotone)
         shift = self._shift(x)
         if self.correct in SHAPES:
             best, error, weights, shapes = self._mixture(x, decoy, shift)
@@ -130,7 +143,7 @@ class ScoreMixture(EMEstimator):
             best, error, weights = self._ratio(x, decoy, shift)
             shapes = ({}, {})
         raw = error(x)
-        if self.monotone:
+        if monotone:
             error = _falling(x[~decoy], raw[~decoy])
         errors = error(x)
 
@@ -144,7 +157,8 @@ class ScoreMixture(EMEstimator):
         q[~decoy] = q_values_of(errors[~decoy])
         q[decoy] = _steps(x[~decoy], q[~decoy], x[decoy])
         self.q_values_: FloatArray = q
-        self.competition_q_values_: FloatArray = target_decoy_q_values(x, decoy)
+        self._competed = competition
+        self.competition_q_values_: FloatArray = target_decoy_q_values(x, decoy, self._per_decoy(decoy))
         self._warn(best)
         return self
 
@@ -162,18 +176,17 @@ class ScoreMixture(EMEstimator):
         """The climb, from three guesses at how many targets are incorrect."""
         a = _shape(self.incorrect, x[decoy], shift)
         b = _shape(self.correct, x[decoy], shift)
-        model = ScoreModel(a, b, bool(self.competition), floor=1e-6 * float(x.std()))
+        model = ScoreModel(a, b, self.competition, floor=1e-6 * float(x.std()))
         targets = np.sort(x[~decoy])
         incorrect = a.maximise(a.statistics(x[decoy], np.ones(int(decoy.sum()))))
-        below = 2.0 * np.searchsorted(targets, np.median(x[decoy]), side="right") / len(targets)
         starts = []
-        for share in np.clip(below * np.array([1.0, 0.6, 1.3]), 0.02, 0.98):
+        for share in np.clip(_share_below(x, decoy) * np.array([1.0, 0.6, 1.3]), 0.02, 0.98):
             top = targets[min(int(share * len(targets)), len(targets) - FEWEST) :]
             correct = b.maximise(b.statistics(top, np.ones(len(top))))
             starts.append(MatchParams(np.array([share, 1.0 - share]), incorrect, correct))
         best = em.search(
             model,
-            np.column_stack([x, decoy]),
+            Rows(np.column_stack([x, decoy])),
             starts,
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
@@ -187,12 +200,14 @@ class ScoreMixture(EMEstimator):
 
     def _ratio(self, x: FloatArray, decoy: NDArray[np.bool_], shift: float) -> Any:
         """Posterior errors without a shape of correct scores: as many incorrect targets as decoys (eq. 13.9)."""
-        share = min(float(decoy.sum() / (~decoy).sum()), 1.0)
+        m, t = int(decoy.sum()), int((~decoy).sum())
+        share = min(m / t if self.competition else _share_below(x, decoy), 1.0)
         if self.correct == "isotonic":
-            falling = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip").fit(x, decoy)
+            rule = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip")
+            falling = rule.fit(np.append(x, x.max()), np.append(decoy, True))  # one more than seen, as in eq. 13.8
             p = np.clip(falling.predict(x), 1e-12, 1.0 - 1e-12)
             value = float(np.log(np.where(decoy, p, 1.0 - p)).sum())
-            error = partial(_of_labels, falling=falling)
+            error = partial(_of_labels, falling=falling, per_decoy=1.0 if self.competition else share * t / m)
         else:
             null = _shape(self.incorrect, x[decoy], shift)
             params = null.maximise(null.statistics(x[decoy], np.ones(int(decoy.sum()))))
@@ -205,7 +220,7 @@ class ScoreMixture(EMEstimator):
     def posterior_error(self, scores: ArrayLike) -> FloatArray:
         """Probability (m,) that targets of these scores are incorrect."""
         check_is_fitted(self)
-        y = _scores(scores)
+        y = checked_scores(scores)
         return np.asarray(self._error(y))
 
     def accepted(self, fdr: float = 0.01, *, by_competition: bool = False) -> NDArray[np.bool_]:
@@ -216,10 +231,34 @@ class ScoreMixture(EMEstimator):
         q = self.competition_q_values_ if by_competition else self.q_values_
         return np.asarray((q <= fdr) & ~self._decoy)
 
-    def calibration(self, bins: int = 20) -> Calibration:
-        """Incorrect targets as the decoys count them beside the sums of posterior errors, in bins of scores."""
+    def calibration(
+        self, bins: int = 20, scores: ArrayLike | None = None, is_decoy: ArrayLike | None = None
+    ) -> Calibration:
+        """Incorrect targets as the decoys count them beside the sums of posterior errors, in bins of scores.
+
+        Parameters
+        ----------
+        bins : int
+            Of about equally many matches.
+        scores, is_decoy : array (m,), optional
+            Other matches of the same kind of search. The decoys of the fit have helped to make the errors that they
+            judge; those of a part that was kept back have not.
+        """
         check_is_fitted(self)
-        return calibration_of(self._scores, self._decoy, self.posterior_error_, check_whole("bins", bins, 1))
+        bins = check_whole("bins", bins, 1)
+        if (scores is None) != (is_decoy is None):
+            raise ValueError("scores and is_decoy are needed both, or neither for the matches of the fit.")
+        if scores is None or is_decoy is None:
+            return calibration_of(self._scores, self._decoy, self.posterior_error_, bins, self._per_decoy(self._decoy))
+        x = checked_scores(scores)
+        decoy = checked_labels(is_decoy, len(x))
+        if decoy.all() or not decoy.any():
+            raise ValueError(f"is_decoy is {bool(decoy.any())} everywhere; targets and decoys are needed.")
+        return calibration_of(x, decoy, self.posterior_error(x), bins, self._per_decoy(decoy))
+
+    def _per_decoy(self, decoy: NDArray[np.bool_]) -> float:
+        """For how many incorrect targets a decoy stands."""
+        return 1.0 if self._competed else self.pi0_ * float((~decoy).sum() / decoy.sum())
 
 
 def _shape(name: str, decoys: FloatArray, shift: float) -> Shape:
@@ -238,9 +277,9 @@ def _of_mixture(y: FloatArray, a: Shape, b: Shape, params: MatchParams) -> Float
     return np.asarray(expit(odds))
 
 
-def _of_labels(y: FloatArray, falling: IsotonicRegression) -> FloatArray:
+def _of_labels(y: FloatArray, falling: IsotonicRegression, per_decoy: float) -> FloatArray:
     p = falling.predict(y)
-    return np.asarray(np.minimum(p / np.maximum(1.0 - p, 1e-300), 1.0))
+    return np.asarray(np.minimum(per_decoy * p / np.maximum(1.0 - p, 1e-300), 1.0))
 
 
 def _of_densities(y: FloatArray, share: float, null: Shape, params: FloatArray, whole: KnownShape) -> FloatArray:
@@ -265,39 +304,23 @@ def _steps(x: FloatArray, q: FloatArray, y: FloatArray) -> FloatArray:
     return np.asarray(q[order][at])
 
 
+def _share_below(x: FloatArray, decoy: NDArray[np.bool_]) -> float:
+    """The share of incorrect targets if all targets below the decoys' median are: half of the incorrect ones."""
+    targets = x[~decoy]
+    return float(2 * (np.count_nonzero(targets <= np.median(x[decoy])) + 1) / len(targets))
+
+
 def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")
 
 
-def _scores(scores: ArrayLike) -> FloatArray:
-    try:
-        x = np.asarray(scores, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError("scores are not numbers; one finite number for each match is needed.") from None
-    if x.ndim != 1:
-        raise ValueError(f"scores have the shape {x.shape}; one number for each match is needed.")
-    bad = np.flatnonzero(~np.isfinite(x))
-    if len(bad):
-        raise ValueError(f"scores hold {x[bad[0]]} for match {bad[0]}; every score must be a finite number.")
-    return x
-
-
 def _matches(scores: ArrayLike, is_decoy: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Scores and labels, or one sentence on what is wrong with them."""
-    x, labels = _scores(scores), np.asarray(is_decoy)
-    if labels.shape != x.shape:
-        raise ValueError(
-            f"is_decoy has the shape {labels.shape}, but there are {len(x)} scores; one label each is needed."
-        )
-    if labels.dtype.kind in "biuf":
-        known = np.isin(labels, [0, 1])
-    else:  # pandas may give objects
-        known = np.array([isinstance(v, (bool, int, float, np.bool_, np.number)) and v in (0, 1) for v in labels])
-    if not known.all():
-        odd = labels[~known].tolist()[0]
-        raise ValueError(f"is_decoy holds {odd!r}; it must be True for decoys and False for targets.")
-    decoy = labels.astype(bool)
+    x = checked_scores(scores)
+    if not len(x):
+        raise ValueError("scores are empty; at least one match is needed.")
+    decoy = checked_labels(is_decoy, len(x))
     if not decoy.any():
         raise ValueError("is_decoy is False everywhere; without decoys nothing tells what incorrect scores look like.")
     if decoy.all():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import xlogy
 
-from ...engine.blocks import Rows
+from ...engine.blocks import as_rows
 from ...engine.em import EPS, Degenerate
 from ...engine.families.base import dirichlet
 from ...engine.latent import SOFT, FloatArray, Latent, assign
@@ -51,11 +51,14 @@ class ScoreModel:
 
     def e_step(self, data: Any, params: MatchParams, latent: Latent = SOFT) -> tuple[MatchStats, float]:
         """Responsibilities of the targets (eq. 13.3), those of decoys as they are; the log-likelihood (eq. 13.2)."""
-        X = np.asarray(data.X if isinstance(data, Rows) else data, dtype=float)
-        x, target = X[:, 0], X[:, 1] == 0
+        rows = as_rows(data)
+        x, target = np.asarray(rows.X[:, 0], dtype=float), rows.X[:, 1] == 0
         if not (params.weights >= 0).all():
             raise Degenerate(f"a weight is {params.weights.min():g}; weights must not be negative.")
-        incorrect = self.incorrect.log_density(x, params.incorrect)
+        if self.incorrect.names:
+            incorrect = self.incorrect.log_density(x, params.incorrect)
+        else:  # a density that no step changes
+            incorrect = rows.once(id(self.incorrect), lambda r: self.incorrect.log_density(x, params.incorrect))
         joint = np.stack([incorrect[target], self.correct.log_density(x[target], params.correct)])
         known, r = float(incorrect[~target].sum()), np.ones(len(x))
         with np.errstate(divide="ignore"):

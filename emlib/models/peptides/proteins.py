@@ -7,6 +7,7 @@ same candidates are an equivalence class, counted by how many of them are expect
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...engine import em
 from ...engine.families import DirichletPrior
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
-from ..checks import check_prior, check_real, check_whole, in_short, is_missing
+from ..checks import as_numbers, check_prior, check_real, check_whole, in_short, is_missing
 from ..transcripts.classes import EquivalenceClasses
 from ..transcripts.model import TranscriptModel, TranscriptParams
 
@@ -174,12 +175,15 @@ def _size(sizes: Mapping[str, float], names: tuple[str, ...]) -> float:
     for name in names:
         if name not in sizes:
             raise ValueError(f"sizes has no entry for protein {name!r}.")
-        if not (np.isfinite(sizes[name]) and sizes[name] > 0):
+        if not isinstance(sizes[name], Real) or not (np.isfinite(sizes[name]) and sizes[name] > 0):
             raise ValueError(f"sizes holds {sizes[name]!r} for protein {name!r}; it must be a finite number above 0.")
     return float(np.mean([sizes[name] for name in names]))
 
 
 def _candidates(candidates: Sequence[Sequence[str]]) -> list[list[str]]:
+    table: Any = candidates
+    if isinstance(table, np.ndarray) and table.ndim == 2 and table.dtype.kind in "biuf":  # of zeros and ones, perhaps
+        raise ValueError("candidates are a table of numbers; a list of protein names for each peptide is needed.")
     if not np.iterable(candidates):
         raise ValueError(f"candidates is {in_short(candidates)}; a list of protein names for each peptide is needed.")
     rows = []
@@ -205,7 +209,7 @@ def _candidates(candidates: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def _probabilities(probabilities: ArrayLike, n: int) -> FloatArray:
-    p = np.asarray(probabilities, dtype=float)
+    p = as_numbers("probabilities", probabilities)
     if p.shape != (n,):
         raise ValueError(f"probabilities have the shape {p.shape}; one for each of {n} peptides is needed.")
     bad = np.flatnonzero(~((p >= 0) & (p <= 1)))

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.optimize import brentq
 from scipy.special import gammaln
 
 from ...engine.em import Degenerate
@@ -35,25 +34,13 @@ class Sums:
 
 @dataclass(frozen=True)
 class Tally:
-    """The different scores (V,), increasing, with the responsibility (V,) at each."""
+    """All scores (n,) as they came, with the responsibility (n,) of each; to sort them costs more than it saves."""
 
     scores: FloatArray
     weights: FloatArray
 
     def __add__(self, other: Tally) -> Tally:
-        return tally(np.concatenate([self.scores, other.scores]), np.concatenate([self.weights, other.weights]))
-
-
-def tally(x: FloatArray, r: FloatArray) -> Tally:
-    """Responsibilities of equal scores added up.
-
-    Examples
-    --------
-    >>> tally(np.array([2.0, 1.0, 2.0]), np.array([0.5, 1.0, 0.25])).weights.tolist()
-    [1.0, 0.75]
-    """
-    scores, where = np.unique(x, return_inverse=True)
-    return Tally(scores, np.bincount(where.ravel(), r, len(scores)).astype(float))
+        return Tally(np.concatenate([self.scores, other.scores]), np.concatenate([self.weights, other.weights]))
 
 
 class Shape(Protocol):
@@ -220,7 +207,7 @@ class GumbelShape:
 
     def statistics(self, x: FloatArray, r: FloatArray) -> Tally:
         """See `Shape`."""
-        return tally(x, r)
+        return Tally(x, r)
 
     def log_density(self, x: FloatArray, params: FloatArray) -> FloatArray:
         """See `Shape`."""
@@ -231,24 +218,11 @@ class GumbelShape:
             return np.asarray(-z - np.exp(-z) - np.log(scale))
 
     def maximise(self, stats: Tally) -> FloatArray:
-        """The root of eq. 13.6 by Brent's method, from the scale that has the right standard deviation."""
-        w, n = stats.weights, _held(stats.weights.sum())
-        mean = float(w @ stats.scores / n)
-        y = stats.scores - mean
+        """The root of eq. 13.6 by Newton's method, from the scale that has the right standard deviation."""
+        mean, y, w, n = _about_their_mean(stats)
         sd = float(np.sqrt(w @ (y * y) / n))
         _positive(sd)
-
-        def slope(log_t: float) -> float:
-            t = np.exp(log_t)
-            e = w * np.exp(-t * (y - y[0]))
-            return float(1.0 / t + e @ y / e.sum())
-
-        low = high = float(np.log(np.pi / np.sqrt(6.0) / sd))
-        while slope(low) < 0:
-            low -= 1.0
-        while slope(high) > 0:
-            high += 1.0
-        t = float(np.exp(brentq(slope, low, high, xtol=1e-14))) if low < high else float(np.exp(low))
+        t = _root(y, w, float(np.log(np.pi / np.sqrt(6.0) / sd)))
         return np.array([mean - _log_mean_exp(t, y, w, n) / t, 1.0 / t])
 
     def expected(self, stats: Tally, params: FloatArray) -> float:
@@ -258,9 +232,7 @@ class GumbelShape:
 
     def draw(self, stats: Tally, rng: np.random.Generator) -> FloatArray:
         """The scale on a grid, interpolated; then ``exp(a)``, which given the scale is a gamma variable."""
-        w, n = stats.weights, float(stats.weights.sum())
-        mean = float(w @ stats.scores / n)
-        y = stats.scores - mean
+        mean, y, w, n = _about_their_mean(stats)
         middle, width = np.log(1.0 / self.maximise(stats)[1]), 8.0 / np.sqrt(n)
 
         def log_posterior(log_t: float) -> float:  # the location integrated out
@@ -299,7 +271,8 @@ class KnownShape:
     def of(cls, x: FloatArray, width: float | None = None) -> KnownShape:
         """The kernel estimate from scores x (m,); the bandwidth is Silverman's unless given.
 
-        The tail is as long as that of the upper tenth of the scores: their mean excess.
+        Rounded scores need half a gap at least, or the density would fall between them. The tail is as long as that of
+        the upper tenth of the scores: their mean excess.
 
         Examples
         --------
@@ -310,7 +283,8 @@ class KnownShape:
         if width is None:
             low, high = np.percentile(x, [25, 75])
             spread = min(x.std(), (high - low) / 1.349) or x.std()
-            width = float(0.9 * spread * len(x) ** -0.2)
+            gap = float(np.median(np.diff(np.unique(x)))) if np.ptp(x) > 0 else 0.0
+            width = max(float(0.9 * spread * len(x) ** -0.2), 0.5 * gap)
         n = int(np.clip(4 * np.ptp(x) / width, 2048, 2**18))  # a far score must not make the grid too coarse
         edges = np.linspace(x.min() - 5 * width, x.max() + 5 * width, n + 1)
         step = edges[1] - edges[0]
@@ -357,6 +331,40 @@ def _held(n: float) -> float:
     return float(n)
 
 
+def _about_their_mean(stats: Tally) -> tuple[float, FloatArray, FloatArray, float]:
+    """The weighted mean; scores that have a weight, measured from it; their weights and the sum of these.
+
+    One without a weight must not be the lowest: the exponentials of all others would vanish beside its own.
+    """
+    n, some = _held(stats.weights.sum()), stats.weights > 0
+    x, w = stats.scores[some], stats.weights[some]
+    mean = float(w @ x / n)
+    return mean, x - mean, w, n
+
+
+def _root(y: FloatArray, w: FloatArray, log_t: float) -> float:
+    """Where ``1 / t`` is minus the mean of y with weights ``w exp(-t y)``; the difference falls as t rises.
+
+    By hand: with a million scores SciPy's root finders keep all that a call has seen until the next collection.
+    """
+    low, high, above = -np.inf, np.inf, y - y.min()
+    for _ in range(200):
+        t = float(np.exp(log_t))
+        e = w * np.exp(-t * above)
+        e /= e.sum()
+        mean = float(e @ y)
+        slope = 1.0 / t + mean
+        low, high = (log_t, high) if slope > 0 else (low, log_t)
+        step = float(np.clip(slope / (1.0 / t + t * float(e @ (y - mean) ** 2)), -1.0, 1.0))
+        log_t += step
+        if abs(step) < 1e-9:  # the error of what follows is its square
+            break
+        if not low < log_t < high:
+            log_t = 0.5 * (low + high)
+    return float(np.exp(log_t))
+
+
 def _log_mean_exp(t: float, y: FloatArray, w: FloatArray, n: float) -> float:
-    """``log(sum w exp(-t y) / n)``, y increasing."""
-    return float(np.log(w @ np.exp(-t * (y - y[0])) / n) - t * y[0])
+    """``log(sum w exp(-t y) / n)``."""
+    lowest = y.min()
+    return float(np.log(w @ np.exp(-t * (y - lowest)) / n) - t * lowest)
