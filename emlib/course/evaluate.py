@@ -15,6 +15,7 @@ from .contract import Check, Function, Posed, Slip
 
 SLOW = 0.2  # seconds; below, nobody waits
 TOO_SLOW = 50  # times the reference
+NEAR_THE_LIMIT = 0.5  # of the time after which the grader stops a call
 LOUD = 2_000  # characters printed
 
 
@@ -139,7 +140,7 @@ def evaluate(function: Function, call: Call, seed: int = 0) -> Report:
         results,
         slips=tuple(slip.name for slip in slips),
         why=tuple(slip.why for slip in slips),
-        remarks=tuple(_remarks(trials)),
+        remarks=tuple(_remarks(function, trials)),
         printed=next((trial.outcome.printed for trial in trials.values() if trial.outcome.printed), ""),
         detail=failed.outcome.detail if failed else "",
     )
@@ -250,16 +251,25 @@ def _answers_like(function: Function, slip: Slip, posed: Posed, outcome: Outcome
     return function.compare(outcome.value, theirs.value, inputs, function.returns) is None
 
 
-def _remarks(trials: Mapping[str, _Trial]) -> list[str]:
+def _remarks(function: Function, trials: Mapping[str, _Trial]) -> list[str]:
     remarks = []
     # The second slowest: the first call of all may have had a library to import.
     slow = sorted(trials.values(), key=lambda trial: trial.outcome.seconds)[-2:][0]
     seconds, usual = slow.outcome.seconds, max(slow.reference_seconds, 1e-4)
-    if slow.outcome.kind == "returned" and seconds > max(SLOW, TOO_SLOW * usual):
+    # Of an open problem the levels are kept, so how long they took this time says nothing about the work.
+    compared = not any(check.by_share for check in function.checks)
+    if compared and slow.outcome.kind == "returned" and seconds > max(SLOW, TOO_SLOW * usual):
         remarks.append(
             f"It took {seconds:.1f} s where {usual * 1e3:.1g} ms would do: arithmetic on whole arrays instead of "
             f"loops over "
             "points is what makes the difference."
+        )
+    limit = function.exercise.call_seconds
+    longest = max((one.outcome.seconds for one in trials.values() if one.outcome.kind == "returned"), default=0.0)
+    if limit and longest > NEAR_THE_LIMIT * limit:
+        remarks.append(
+            f"A call took {longest:.0f} s. Where it is graded, a call is stopped after {limit:g} s and earns nothing, "
+            f"on a machine that may be slower than yours."
         )
     printed = max(trial.outcome.n_printed for trial in trials.values())
     if printed > LOUD:

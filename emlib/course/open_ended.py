@@ -68,12 +68,31 @@ class Measured(Check):
     least : float
         How much worse than the reference the baseline counts at least, so that chance decides no points where the two
         are close.
+    nothing : callable, optional
+        ``nothing(posed)`` is what somebody measures who knows nothing. The baseline then counts at least as a third of
+        the way from there to the reference: where it happens to know nothing either, half of the points are not free.
     """
 
     of: Callable[[Parts, Posed], float] = lambda parts, posed: 0.0
     says: str = "{:.3g}"
     loss: bool = False
     least: float = 0.0
+    nothing: Callable[[Posed], float] | None = None
+
+    def level(self, low: float, high: float, posed: Posed) -> float:
+        """What the baseline counts that measures `low` beside a reference that measures `high`.
+
+        Examples
+        --------
+        >>> hits = Measured("hits", 10, (), True, nothing=lambda posed: 0.0)
+        >>> hits.level(0.1, 0.9, Posed({})), hits.level(0.5, 0.9, Posed({}))
+        (0.3, 0.5)
+        """
+        if self.nothing is None:
+            return low
+        start = self.nothing(posed)
+        known = start + (high - start) / 3
+        return min(low, known) if self.loss else max(low, known)
 
 
 @dataclass
@@ -99,13 +118,21 @@ class Problem(Function):
     known: dict[bytes, list[list[float]]] = field(kw_only=True, default_factory=dict, repr=False)
 
     def measure(
-        self, title: str, *, points: int, says: str, least: float, on: str | Sequence[str] = (), loss: bool = False
+        self,
+        title: str,
+        *,
+        points: int,
+        says: str,
+        least: float,
+        on: str | Sequence[str] = (),
+        loss: bool = False,
+        nothing: Callable[[Posed], float] | None = None,
     ) -> Callable[[Written], Written]:
         """Give points by a number; see `Measured`."""
 
         def keep(of: Written) -> Written:
             cases = (on,) if isinstance(on, str) else tuple(on)
-            self.checks.append(Measured(title, points, cases, True, of, says, loss, least))
+            self.checks.append(Measured(title, points, cases, True, of, says, loss, least, nothing))
             return of
 
         return keep
@@ -169,7 +196,9 @@ class Problem(Function):
         if key not in self.known:
             while len(self.known) >= MOST_KNOWN:
                 del self.known[next(iter(self.known))]
-            self.known[key] = [self._measures(answer, posed) for answer in (self.baseline, self.reference)]
+            lows, highs = (self._measures(answer, posed) for answer in (self.baseline, self.reference))
+            levels = zip(self.measures, lows, highs, strict=True)
+            self.known[key] = [[check.level(low, high, posed) for check, low, high in levels], highs]
         return self.known[key]
 
     def _measures(self, answer: Callable[..., Any], posed: Posed) -> list[float]:

@@ -74,6 +74,8 @@ def _why(was: ExerciseMark | None, now: ExerciseMark | None, topic: str, old: Pa
     if was is None or now is None:
         yield "only one of the runs has it"
         return
+    if was.points != now.points:
+        yield f"worth: {was.points} -> {now.points} points"
     if was.percent_off != now.percent_off:
         yield f"late: {was.said or 'in time'} -> {now.said or 'in time'}"
     if (was.file, was.attempt) != (now.file, now.attempt):

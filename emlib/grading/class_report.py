@@ -49,7 +49,7 @@ def class_report(marks: Marks, results: dict[str, Record], exercises: list[Exerc
         raise ValueError("the report on the class is drawn with Matplotlib: pip install 'emlib[grading]'") from None
     handed_in = [student for student in marks.students if student.handed_in]
     totals = np.array([student.counted for student in handed_in if not student.ungraded])
-    out_of = sum(one.out_of for one in exercises)
+    out_of = max((student.points for student in marks.students), default=0)  # the same for all
     # A canvas of its own: nobody's figures or settings are touched.
     with mpl.rc_context():
         mpl.use("agg", force=False)
@@ -66,17 +66,21 @@ def class_report(marks: Marks, results: dict[str, Record], exercises: list[Exerc
         marks=marks,
         n_handed_in=len(handed_in),
         n_students=len(marks.students),
-        summary=_summary(totals, out_of),
+        summary=_summary(totals, out_of, marks.n_waiting),
         attention=_attention(marks),
         figures=parts,
     )
 
 
-def _summary(totals: np.ndarray, out_of: int) -> str:
+def _summary(totals: np.ndarray, out_of: int, n_waiting: int) -> str:
     if not len(totals):
         return ""
     low, middle, high = np.quantile(totals, [0.25, 0.5, 0.75])
-    return f"Median {points(middle)} of {out_of} points; the middle half lies between {points(low)} and {points(high)}."
+    said = f"Median {points(middle)} of {out_of} points; the middle half lies between {points(low)} and {points(high)}."
+    if not n_waiting:
+        return said
+    reports = f"{n_waiting} reports wait" if n_waiting > 1 else "One report waits"
+    return f"{said} {reports} for a reader; what is not judged yet counts 0 here."
 
 
 def _attention(marks: Marks) -> list[tuple[str, str]]:

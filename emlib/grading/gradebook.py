@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import __version__
@@ -44,7 +44,8 @@ class ExerciseMark:
     topic : str
         The exercise.
     points, earned : int
-        What it is worth, and what the attempt that counts has earned by the checks.
+        What it is worth (nothing, where another of a choice counts), and what the attempt that counts has earned by the
+        checks.
     percent_off : float
         For lateness.
     counted : float
@@ -152,6 +153,11 @@ class Marks:
     schema: str = SCHEMA
     version: int = VERSION
 
+    @property
+    def n_waiting(self) -> int:
+        """How many reports a person still has to judge."""
+        return sum(one.waiting > 0 for student in self.students for one in student.exercises)
+
 
 @dataclass
 class _Pile:
@@ -182,7 +188,7 @@ def marks_of(
     present = [who for who, pile in piles.items() if pile.records]
     absent = {student.id for student in missing(roster, present)} if roster else set()
     students = tuple(
-        StudentMark(who, pile.name, pile.known, _nothing(exercises), (NOTHING,))
+        StudentMark(who, pile.name, pile.known, _nothing(exercises, policy), (NOTHING,))
         if who in absent
         else _student(who, pile, exercises, policy, now, rubric)
         for who, pile in piles.items()
@@ -216,8 +222,8 @@ def read_marks(path: Path) -> Marks:
 
 
 # ---------------------------------------------------------------- one student
-def _nothing(exercises: Sequence[Exercise]) -> tuple[ExerciseMark, ...]:
-    return tuple(_without(one, NOTHING) for one in exercises)
+def _nothing(exercises: Sequence[Exercise], policy: Policy) -> tuple[ExerciseMark, ...]:
+    return _choose([_without(one, NOTHING) for one in exercises], policy)
 
 
 def _without(one: Exercise, said: str) -> ExerciseMark:
@@ -234,7 +240,7 @@ def _student(
     rubric: Rubric,
 ) -> StudentMark:
     records = sorted(pile.records, key=_turn)
-    marks = tuple(_exercise(who, one, records, policy, now, rubric) for one in exercises)
+    marks = _choose([_exercise(who, one, records, policy, now, rubric) for one in exercises], policy)
     reasons = [record.reason for record in records if record.status != "graded"]
     doubts = [f"{mark.topic}: {mark.doubt}" for mark in marks if mark.doubt]
     doubts += [record.reason for record in records if record.status == "failed"]
@@ -242,6 +248,19 @@ def _student(
     if not pile.known:
         doubts.append("the roster has nobody of that name")
     return StudentMark(who, pile.name, pile.known, marks, tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys(doubts)))
+
+
+def _choose(marks: Sequence[ExerciseMark], policy: Policy) -> tuple[ExerciseMark, ...]:
+    """Of exercises to choose from, the one that earns most counts; the others are worth nothing."""
+    chosen = list(marks)
+    for topics in policy.choices.values():
+        places = [place for place, mark in enumerate(marks) if mark.topic in topics]
+        best = max(places, key=lambda place: (marks[place].counted, bool(marks[place].file)), default=-1)
+        for place in places:
+            if place != best:
+                said = "another one counts in its place" if marks[place].file else marks[place].said
+                chosen[place] = replace(marks[place], points=0, counted=0.0, said=said)
+    return tuple(chosen)
 
 
 def _turn(record: Record) -> tuple[int, float, str]:

@@ -1,6 +1,6 @@
-"""The rules of a course about time and attempts, in a small TOML file.
+"""The rules of a course about time, attempts and choice, in a small TOML file.
 
-Everything in it is optional; without a file nothing is ever late and the best attempt counts.
+Everything in it is optional; without a file nothing is ever late, the best attempt counts and every exercise is asked.
 
 ::
 
@@ -17,6 +17,9 @@ Everything in it is optional; without a file nothing is ever late and the best a
     [attempts]
     count = "best"                          # or "last", "first"
     at_most = 3                             # those after are not looked at (default: no limit)
+
+    [choice]                                # of these, the one that earns most counts, and no other
+    project = ["phase_a_region", "motif_in_peaks", "blood_cells"]
 
     [extensions]                            # days more, by id: the first column of grades.csv
     ada = 7
@@ -71,6 +74,7 @@ class Policy:
     count: Count = "best"
     most_attempts: int = 10**9
     extensions: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def due_for(self, topic: str, student: str) -> datetime.datetime | None:
         """When an exercise is due for a student."""
@@ -141,7 +145,7 @@ def read_policy(path: Path | None) -> Policy:
 
 
 def _policy(raw: dict[str, Any]) -> Policy:
-    _known(raw, ("due", "late", "attempts", "extensions"), "a table")
+    _known(raw, ("due", "late", "attempts", "extensions", "choice"), "a table")
     for name, table in raw.items():
         if not isinstance(table, dict):
             raise ValueError(f"{name} should be a table, [{name}], not {table!r}")
@@ -163,7 +167,19 @@ def _policy(raw: dict[str, Any]) -> Policy:
         count,
         most,
         {who: _number(days, f"extensions.{who}") for who, days in raw.get("extensions", {}).items()},
+        _choices(raw.get("choice", {})),
     )
+
+
+def _choices(table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    for name, topics in table.items():
+        if not (isinstance(topics, list) and len(topics) > 1 and all(isinstance(one, str) for one in topics)):
+            raise ValueError(f"choice.{name} should be a list of two or more exercises, not {topics!r}")
+    every = [topic for topics in table.values() for topic in topics]
+    twice = [topic for topic in every if every.count(topic) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands twice under [choice]")
+    return {name: tuple(topics) for name, topics in table.items()}
 
 
 def _known(table: dict[str, Any], names: tuple[str, ...], what: str) -> None:

@@ -120,7 +120,7 @@ class Pupil:
         """Call the student's function `name` with these inputs, in order."""
         if self._ended[name] >= self.limits.chances:
             return Outcome(
-                "lost", problem=f"was not called again, since it ended its process {self.limits.chances} times"
+                "lost", problem=f"was not called again, after its process had ended {self.limits.chances} times"
             )
         if self._line is not None and self._line.speaks_unasked():
             self._stop()  # what it says now would be taken for the answer to what is asked next

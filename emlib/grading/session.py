@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..course import topics
+from ..course.contract import Exercise
 from .class_report import write_class_report
 from .classroom import Crew, grade_all, place_of
 from .feedback import sweep, write_feedback
@@ -85,7 +86,7 @@ class Ran:
     @property
     def n_waiting(self) -> int:
         """How many reports a person still has to judge."""
-        return sum(one.waiting > 0 for student in self.marks.students for one in student.exercises)
+        return self.marks.n_waiting
 
     @property
     def needs_a_look(self) -> bool:
@@ -145,12 +146,25 @@ def plan(settings: Settings) -> Plan:
     unknown = sorted(set(policy.due) - {"all"} - {one.topic for one in exercises})
     if unknown:
         warnings.append(f"{settings.policy} says when {', '.join(unknown)} is due, which is not graded now")
+    warnings += _choices(settings.policy, policy, exercises)
     strangers = sorted(set(policy.extensions) - {one.id for one in roster.students}) if roster else []
     if strangers:
         warnings.append(f"{settings.policy} extends the time of {one_line(', '.join(strangers))}, not on the roster")
     task = Task(tuple(names), settings.sandbox, settings.limits, secret, settings.opening)
     rubric = read_rubric(settings.out / FILE, exercises)
     return Plan(settings, task, policy, roster, handed_in, warnings, rubric)
+
+
+def _choices(path: Path | None, policy: Policy, exercises: list[Exercise]) -> list[str]:
+    """What is odd about the choices that students have; those of other worth would make a mark a matter of taste."""
+    worth = {one.topic: one.out_of for one in exercises}
+    for name, some in policy.choices.items():
+        points = {topic: worth[topic] for topic in some if topic in worth}
+        if len(set(points.values())) > 1:
+            said = ", ".join(f"{topic} {n}" for topic, n in points.items())
+            raise ValueError(f"{path}: what one can choose should be worth the same; choice.{name} has {said} points")
+    unknown = sorted({topic for some in policy.choices.values() for topic in some} - set(worth))
+    return [f"{path} lets students choose {', '.join(unknown)}, which is not graded now"] if unknown else []
 
 
 def run(plan: Plan, tick: Callable[[Record], None] | None = None) -> Ran:

@@ -101,6 +101,8 @@ def see(mark: StudentMark, results: dict[str, Record], exercises: list[Exercise]
     """
     seen = []
     for part, exercise in zip(mark.exercises, exercises, strict=True):
+        if not part.points and not part.file:
+            continue  # another was chosen
         record = results.get(part.result)
         found = next((one for one in record.exercises if one.topic == part.topic), None) if record else None
         functions = _functions(found, exercise) if found else ()

@@ -108,6 +108,11 @@ def test_points_grow_from_the_baseline_to_the_reference():
     np.testing.assert_allclose(shares[4:], [1, 1.125])
     mirrored = [appraise(loss, -value, -0.4, -0.9).share for value in (0.2, 0.4, 0.5, 0.7, 0.4 + 0.5 * ENOUGH, 0.9)]
     np.testing.assert_allclose(mirrored, shares)
+    # A baseline that happens to know nothing gives no points away.
+    hits = Measured("hits", 10, (), True, nothing=lambda posed: 0.0)
+    errors = Measured("errors", 10, (), True, loss=True, nothing=lambda posed: 0.5)
+    np.testing.assert_allclose([hits.level(low, 0.9, Posed({})) for low in (0.05, 0.4)], [0.3, 0.4])
+    np.testing.assert_allclose([errors.level(low, 0.2, Posed({})) for low in (0.6, 0.3)], [0.4, 0.3])
     # Where both levels are close, the baseline counts as further away, and earns more than half.
     assert appraise(gain, 0.85, 0.85, 0.9).share > 0.5
     assert appraise(gain, 0.9, 0.9, 0.85).share > 1
@@ -180,6 +185,18 @@ def test_the_order_of_quality_is_the_order_of_points():
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 1 > shares[-2] >= 0.5 > shares[-1]
     assert (truth >= 0).mean() < 1
+
+
+def test_time_is_measured_against_the_clock_of_the_grader(monkeypatch):
+    """And not against the levels, which are kept: at the second check they are there at once."""
+    problem = load("motif_in_peaks").functions["find_motif"]
+    verdict(problem, problem.baseline)
+    ticks = iter(np.arange(0.0, 1e6, 12.0))
+    monkeypatch.setattr("emlib.course.calls.time.perf_counter", lambda: next(ticks))
+    assert not verdict(problem, problem.baseline).remarks
+    ticks = iter(np.arange(0.0, 1e6, 20.0))
+    [said] = verdict(problem, problem.baseline).remarks
+    assert said.startswith("A call took 20 s. Where it is graded, a call is stopped after 30 s")
 
 
 # ---------------------------------------------------------------- what is no answer
@@ -327,21 +344,96 @@ def test_rand_index_and_density_are_those_of_scikit_learn():
     np.testing.assert_allclose(blood_cells._mean_log_density(parts, X), fit.score(X))
 
 
-def test_peaks_are_cut_turned_and_renamed_with_their_sites():
-    """The matrix, renamed as the letters are, finds the sites where the judge has them."""
+def test_sites_of_the_peaks_are_the_real_ones_dealt_anew():
+    """Columns of the same letters in another order and under other names, where and how the judge says."""
+    sites, _, sure = motif_in_peaks._known_sites()
+    posed = motif_in_peaks._peaks(np.random.default_rng(4), n=len(sites))
+    X, starts, strands = posed.inputs["sequences"], posed.truth["starts"], posed.truth["strands"]
+    np.testing.assert_array_equal((starts >= 0).sum(), sure.sum())
+    w = posed.inputs["width"]
+    windows = np.lib.stride_tricks.sliding_window_view(X, w, axis=1)[starts >= 0, starts[starts >= 0]]
+    turned = strands[starts >= 0, None] == 1
+    dealt = np.where(turned, 3 - windows[:, ::-1], windows)
+
+    def columns(letters):
+        return sorted(sorted(np.bincount(column, minlength=4).tolist()) for column in letters.T)
+
+    assert columns(dealt) == columns(sites[sure])
+    assert 0.4 < turned.mean() < 0.6
+
+
+def test_hidden_haplotypes_are_nobodys():
+    """Each is crossed once, of two; so neither a person nor the frequencies of the sites can be looked up."""
+    _, whole = phase_a_region._families("YRI")
+    sources = np.broadcast_to(np.arange(len(whole))[:, None], whole.shape)
+    _, told = phase_a_region._from_families(np.random.default_rng(0), sources, whole)
+    crossings = (np.diff(told) != 0).sum(axis=2)
+    assert crossings.max() == 1
+    assert crossings.mean() > 0.9
+    times = np.array([np.bincount(site, minlength=len(whole)) for site in told.reshape(-1, told.shape[2]).T])
+    assert times.max() == 2
+    assert (times != 1).mean() > 0.2
+
+
+def by_the_book(sequences, width, rng):
+    """Sites of CTCF by the published matrix under each renaming of the letters that keeps pairs."""
     from emlib import data
 
-    counts = data.jaspar_matrices()["MA0139.1"] + 0.25
-    pwm = counts / counts.sum(axis=1, keepdims=True)
-    posed = motif_in_peaks._peaks(np.random.default_rng(4))
-    X, starts = posed.inputs["sequences"], posed.truth["starts"]
-    found = []
+    counts = data.jaspar_matrices()["MA0139.1"][:width] + 0.25
+    counts = np.vstack([counts, np.ones((width - len(counts), 4))])
     pairs = ((0, 3), (3, 0), (1, 2), (2, 1))
+    best = -np.inf, None, None
     for (a, t), (c, g) in ((one, other) for one in pairs for other in pairs if set(one) != set(other)):
-        names = [a, c, g, t]
-        scores = motif_in_peaks._scores(np.argsort(names)[X], pwm, np.full(4, 0.25)).max(axis=2)
-        found.append((scores.argmax(axis=1) == starts)[starts >= 0].mean())
-    assert sorted(found)[-1] > 0.9 > 0.7 > sorted(found)[-2]  # one of the eight ways to rename the letters
+        pwm = (counts / counts.sum(axis=1, keepdims=True))[:, [a, c, g, t]]
+        scores = motif_in_peaks._scores(sequences, pwm, np.full(4, 0.25)).reshape(len(sequences), -1)
+        if scores.max(axis=1).sum() > best[0]:
+            best = scores.max(axis=1).sum(), pwm, scores
+    return best[1], *np.divmod(best[2].argmax(axis=1), 2)
+
+
+IGNORANT = {
+    "find_motif": {
+        "in the middle": lambda X, w, rng: (np.full((w, 4), 0.25), np.full(len(X), 50 - w // 2), np.zeros(len(X), int)),
+        "nowhere": lambda X, w, rng: (np.full((w, 4), 0.25), np.full(len(X), -1), np.zeros(len(X), int)),
+        "anywhere": lambda X, w, rng: (
+            rng.dirichlet(np.ones(4), w),
+            rng.integers(100 - w, size=len(X)),
+            rng.integers(2, size=len(X)),
+        ),
+        "the first window": lambda X, w, rng: (
+            0.7 * np.eye(4)[X[0, :w]] + 0.075,
+            np.zeros(len(X), int),
+            np.zeros(len(X), int),
+        ),
+        "the textbook": by_the_book,
+    },
+    "density": {
+        "one normal": lambda X, rng: (np.ones(1), X.mean(axis=0)[None], np.cov(X.T)[None]),
+    },
+    "cluster": {
+        "one": lambda X, rng: np.ones((len(X), 1)),
+        "even": lambda X, rng: np.full((len(X), 5), 0.2),
+        "at random": lambda X, rng: np.eye(4)[rng.integers(4, size=len(X))],
+    },
+    "phase": {
+        "as given": lambda G, rng: np.stack([G.clip(0) > 0, G.clip(0) > 1], axis=1).astype(int),
+        "in turn": lambda G, rng: np.stack(
+            [
+                np.where(G == 1, side, G.clip(0) // 2)
+                for side in (np.arange(G.shape[1]) % 2, np.arange(1, G.shape[1] + 1) % 2)
+            ],
+            axis=1,
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "way"), [(name, way) for name, ways in IGNORANT.items() for way in ways])
+def test_who_knows_nothing_earns_nothing(name, way):
+    [problem] = [one for one in PROBLEMS if one.name == name]
+    for seed in range(1 if problem in SLOW else 4):
+        report = verdict(problem, IGNORANT[name][way], seed)
+        assert report.earned == 0, report.results
 
 
 def test_a_problem_has_no_right_answer_to_compare_with():

@@ -298,7 +298,7 @@ def test_a_function_that_ends_the_worker_twice_is_not_called_again(any_sandbox):
     with Pupil([BAD_CALLS], any_sandbox, SHORT) as pupil:
         said = [pupil("leaves", {}).problem for _ in range(4)]
         assert said[0].startswith("ended the process")
-        assert said[2] == said[3] == "was not called again, since it ended its process 2 times"
+        assert said[2] == said[3] == "was not called again, after its process had ended 2 times"
         assert pupil("good", {}).value == 1
 
 

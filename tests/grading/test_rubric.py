@@ -80,6 +80,7 @@ def test_reports_wait_until_they_are_judged(place):
     assert grades["Ada"][f"{TOPIC}: limits"] == ""
     page = next((place.out / "feedback").glob("ada-*.html")).read_text(encoding="utf-8")
     assert page.count("not judged yet (6 points to be had)") == 5
+    assert "2 reports wait for a reader" in (place.out / "class.html").read_text(encoding="utf-8")
 
 
 def test_points_are_counted_kept_and_shown(place, tmp_path):
@@ -88,6 +89,7 @@ def test_points_are_counted_kept_and_shown(place, tmp_path):
     ran = run(place)
     assert ran.n_known == 2  # nothing was graded again
     assert ran.n_waiting == 1
+    assert "One report waits for a reader" in (place.out / "class.html").read_text(encoding="utf-8")
     ada = ran.marks.students[0]
     assert (ada.counted, ada.points) == (17.5, 50)
     grades = {row["student"]: row for row in rows(place.out / "grades.csv")}
@@ -120,6 +122,38 @@ def test_lateness_counts_for_the_report_too(place, tmp_path):
     rules = tmp_path / "rules.toml"
     rules.write_text("[due]\nall = 2020-01-01T00:00:00+00:00\n[late]\npercent_per_day = 10\nat_most_percent = 50\n")
     assert run(place, policy=rules).marks.students[0].counted == 15.0
+
+
+def test_of_projects_to_choose_from_one_counts(place, tmp_path):
+    both = {"exercises": ("phase_a_region", TOPIC)}
+    assert [one.points for one in run(place, **both).marks.students] == [100, 100, 100]  # all of them are asked
+    before = tmp_path / "before"
+    place.out.rename(before)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f'[choice]\nproject = ["phase_a_region", "{TOPIC}"]\n')
+    (place.submissions / "ada_phase_a_region.ipynb").write_bytes(sheet("x = 1", topic="phase_a_region"))
+    (place.submissions / "ada.ipynb").rename(place.submissions / f"ada_{TOPIC}.ipynb")
+    run(place, policy=rules, **both)
+    enter(place, "Bob", question="4")
+    ran = run(place, policy=rules, **both)
+    ada, bob, cyd = ran.marks.students
+    assert [one.points for one in (ada, bob, cyd)] == [50, 50, 50]  # also who handed in nothing, or two
+    assert [(one.topic, one.points) for one in bob.exercises] == [("phase_a_region", 0), (TOPIC, 50)]
+    assert bob.counted == 4
+    page = next((place.out / "feedback").glob("bob-*.html")).read_text(encoding="utf-8")
+    assert "4 of 50 points" in page
+    assert "Phase a region" not in page
+    page = next((place.out / "feedback").glob("ada-*.html")).read_text(encoding="utf-8")
+    assert "another one counts in its place" in page
+    assert "of 50 points" in (place.out / "class.html").read_text(encoding="utf-8")
+    told = {(one.student, one.topic): one.why for one in changes(before, place.out)}
+    assert told["Bob", "phase_a_region"] == ("worth: 50 -> 0 points",)
+    # What is not worth the same is no choice.
+    rules.write_text(f'[choice]\nany = ["mixtures", "{TOPIC}"]\n')
+    with pytest.raises(ValueError, match=r"should be worth the same; choice\.any has mixtures 32, motif_in_peaks 50"):
+        run(place, policy=rules, exercises=("mixtures", TOPIC))
+    (warning,) = session.plan(dataclasses.replace(place, policy=rules)).warnings
+    assert "lets students choose mixtures, which is not graded now" in warning
 
 
 def test_changes_are_told(place, tmp_path):

@@ -92,6 +92,8 @@ def test_late_without_a_time_is_one_day_and_is_said(tmp_path):
         ("[attempts]\ncount = 'worst'", '"best", "last" or "first"'),
         ("[attempts]\nat_most = 0", "whole number from 1"),
         ("[extensions]\nada = 'two'", "extensions.ada should be a number"),
+        ("[choice]\nproject = ['blood_cells']", "choice.project should be a list of two or more exercises"),
+        ("[choice]\none = ['kmeans', 'hmm']\nother = ['hmm', 'gibbs']", "'hmm' stands twice"),
     ],
 )
 def test_a_policy_that_is_none(tmp_path, text, said):

@@ -366,8 +366,9 @@ density.measure("the log-density of unseen cells", points=10, says="{:.2f} nats 
         *Honesty*: for every pair of cells your responsibilities say how probable it is that they are of one kind; the
         mean square of the error of that, over all pairs. Sure and wrong costs most.
 
-        Half of the points are for the level of the baseline (K-means, K = 4, one start), all for that of the reference
-        (your `density`'s responsibilities would do).
+        Half of the points are for the level of the baseline (K-means, K = 4, one start), or for a third of the way from
+        knowing nothing to the reference, if that is more. All are for the level of the reference (your `density`'s
+        responsibilities would do).
         """,
     hints=[
         "A mixture that describes unseen cells well is a good start; its E-step gives the responsibilities.",
@@ -403,8 +404,18 @@ def _(rng):
     return {"one drop": _like_blood(rng), "a second drop": _like_blood(rng), "a third drop": _like_blood(rng)}
 
 
-cluster.measure("labels", points=6, says="{:.2f} adjusted Rand index", least=0.15)(_rand)
-cluster.measure("honesty", points=4, says="{:.3f} mean squared error over pairs", loss=True, least=0.06)(_pairs)
+def _one_number(posed):
+    """The error of the same probability for every pair: their share, the best that is said without looking."""
+    kinds = posed.truth["kinds"]
+    i, j = np.triu_indices(len(kinds), 1)
+    share = (kinds[i] == kinds[j]).mean()
+    return share * (1 - share)
+
+
+RAND = "{:.2f} adjusted Rand index"
+ERROR = "{:.3f} mean squared error over pairs"
+cluster.measure("labels", points=6, says=RAND, least=0.15, nothing=lambda posed: 0.0)(_rand)
+cluster.measure("honesty", points=4, says=ERROR, loss=True, least=0.06, nothing=_one_number)(_pairs)
 
 
 # ---------------------------------------------------------------- slips

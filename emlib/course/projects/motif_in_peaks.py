@@ -75,8 +75,9 @@ exercise = Project(
         ),
     ),
     milestones=[
-        "**A look by eye.** Align the peaks that hold the commonest word of six letters, and count letters around it. "
-        "That is the baseline, whose level earns half the points.",
+        "**A look by eye.** Align the peaks that hold the word of six letters that stands out most, count letters "
+        "around it, and look where each peak fits these counts best. That is the baseline, whose level earns half the "
+        "points.",
         "**Data of your own.** Plant a matrix into random letters, on both strands, in four sequences of five. Your "
         "function must find it before you trust it with anything else.",
         "**EM.** A hidden place and a hidden strand in every sequence, and perhaps no site at all: chapter 10 has the "
@@ -93,7 +94,8 @@ exercise = Project(
         "Reporting the start of a site on the reversed sequence as if it were one on the sequence as given.",
         "Trusting the gain of the best start. Thousands were tried; the best of nothing is not nothing.",
         "Zeros in the matrix: one letter never seen makes a site impossible for ever.",
-        "Knowing the answer. CTCF's motif is in every textbook; the hidden sequences have their letters renamed.",
+        "Knowing the answer. CTCF's motif is in every textbook; in the hidden sequences its columns stand in another "
+        "order, and their letters are renamed.",
     ],
     here={
         "question": "What do you count as a site, and what would a peak without one tell?",
@@ -118,65 +120,74 @@ def _columns(rng, width):
     return sharp * np.eye(4)[rng.integers(4, size=width)] + (1 - sharp) * mixed
 
 
-def _planted(rng, n, length, pwm, empty):
-    """Random letters, a site on either strand in all but a share `empty` of the sequences."""
-    w = len(pwm)
-    X, starts = rng.choice(4, size=(n, length)), np.full(n, -1)
-    for i in np.flatnonzero(rng.random(n) >= empty):
-        starts[i] = rng.integers(length - w + 1)
-        site = (pwm.cumsum(axis=1) < rng.random((w, 1))).sum(axis=1).clip(0, 3)
-        X[i, starts[i] : starts[i] + w] = site if rng.random() < 0.5 else 3 - site[::-1]
-    return X, starts
+def _sites_of(rng, n, pwm):
+    """Sites drawn from a motif, (n, w)."""
+    return (pwm.cumsum(axis=1) < rng.random((n, len(pwm), 1))).sum(axis=2).clip(0, 3)
 
 
-def _drawn(rng, n=60, length=100):
+def _planted(rng, letters, sites, some):
+    """Sites put among letters, (n, length - w), at random places on either strand; letters drawn where there are none.
+
+    Returns sequences (n, length), starts and strands; -1 and 0 where `some` is false.
+    """
+    (n, rest), w = letters.shape, sites.shape[1]
+    starts, strands = rng.integers(rest + 1, size=n).astype(np.intp), rng.integers(2, size=n)
+    sites = np.where(strands[:, None] == 1, 3 - sites[:, ::-1], sites)
+    sites = np.where(some[:, None], sites, rng.permuted(letters, axis=1)[:, :w])
+    X = np.array([np.insert(row, [at] * w, site) for row, at, site in zip(letters, starts, sites, strict=True)])
+    return X, np.where(some, starts, -1), np.where(some, strands, 0)
+
+
+def _drawn(rng, n=60, unseen=300, length=100):
+    """A matrix planted into random letters; no site in one sequence of five."""
     width = int(rng.integers(12, 17))
     pwm = _columns(rng, width)
-    X, starts = _planted(rng, n, length, pwm, 0.2)
-    unseen, _ = _planted(rng, 300, length, pwm, 0.0)
-    return _asked(rng, X, starts, unseen, width)
+    letters = rng.choice(4, size=(n + unseen, length - width))
+    some = np.append(rng.random(n) >= 0.2, np.ones(unseen, bool))
+    return _asked(rng, *_planted(rng, letters, _sites_of(rng, n + unseen, pwm), some), width, n)
 
 
 SURE = 9 * np.log(2)  # nats above background, 9 bits
 
 
 @functools.cache
-def _known_peaks():
-    """The peaks as letters, and the log-odds of each window by JASPAR's matrix, the better strand."""
+def _known_sites():
+    """Of each peak the best window by JASPAR's matrix (n, w), read as that; all other letters; and if it is a site."""
     from ... import data
 
     counts = data.jaspar_matrices()["MA0139.1"] + 0.25
     pwm = counts / counts.sum(axis=1, keepdims=True)
     whole = np.array([["ACGT".index(c) for c in s.upper()] for _, s in data.ctcf_peaks()])
-    return whole, _scores(whole, pwm, np.bincount(whole.ravel(), minlength=4) / whole.size).max(axis=2)
+    scores = _scores(whole, pwm, np.bincount(whole.ravel(), minlength=4) / whole.size).reshape(len(whole), -1)
+    at, strand = np.divmod(scores.argmax(axis=1), 2)
+    place = at[:, None] + np.arange(len(pwm))
+    sites = np.take_along_axis(whole, place, axis=1)
+    others = np.array([np.delete(row, gone) for row, gone in zip(whole, place, strict=True)])
+    return np.where(strand[:, None] == 1, 3 - sites[:, ::-1], sites), others, scores.max(axis=1) > SURE
 
 
 def _peaks(rng, n=60, length=100):
-    """Peaks of CTCF cut at random about their sites, either strand, letters renamed so that A still pairs with T."""
-    whole, scores = _known_peaks()
-    w = whole.shape[1] - scores.shape[1] + 1
-    at, sure = scores.argmax(axis=1), scores.max(axis=1) > SURE
-    first = np.where(sure, (at + w - length).clip(0), 0)
-    last = np.where(sure, at.clip(max=200 - length), 200 - length)
-    cut = rng.integers(first, last + 1)
-    X = np.take_along_axis(whole, cut[:, None] + np.arange(length), axis=1)
-    back = rng.random(len(X)) < 0.5
-    X = np.where(back[:, None], 3 - X[:, ::-1], X)
-    starts = np.where(back, length - w - (at - cut), at - cut)
-    one, other = rng.permutation([0, 1])[:2] if rng.random() < 0.5 else 3 - rng.permutation([0, 1])
-    names = np.empty(4, int)
-    names[[0, 3]], names[[1, 2]] = (one, 3 - one), (other, 3 - other)
-    order = rng.permutation(len(X))
-    X, starts, sure = names[X][order], np.where(sure, starts, UNKNOWN)[order], sure[order]
-    return _asked(rng, X[:n], starts[:n], X[n:][sure[n:]], w)
+    """Peaks of CTCF whose motif nobody can know.
+
+    The sites are those that the protein has chosen, letter by letter, with all that no matrix says of them. Only, the
+    columns are dealt anew and the letters of each are renamed, alike in all peaks. Around a site lie the letters of its
+    peak, shuffled: where they stand would tell which peak it is. A peak without a sure site has none.
+    """
+    sites, others, sure = _known_sites()
+    w = sites.shape[1]
+    names = rng.permuted(np.tile(np.arange(4), (w, 1)), axis=1)
+    dealt = names[np.arange(w), sites[:, rng.permutation(w)]]
+    order = rng.permutation(len(sites))
+    order = np.append(order[:n], order[n:][sure[order[n:]]])
+    letters = rng.permuted(others, axis=1)[:, : length - w]
+    return _asked(rng, *_planted(rng, letters[order], dealt[order], sure[order]), w, n)
 
 
-UNKNOWN = -2  # a peak of which nobody says whether there is a site
-
-
-def _asked(rng, X, starts, unseen, width):
+def _asked(rng, X, starts, strands, width, n):
+    """The first `n` are asked about; the others are for the judge."""
     return Posed(
-        {"sequences": X, "width": width, "rng": Seed(int(rng.integers(2**31)))}, {"starts": starts, "unseen": unseen}
+        {"sequences": X[:n], "width": width, "rng": Seed(int(rng.integers(2**31)))},
+        {"starts": starts[:n], "strands": strands[:n], "unseen": X[n:]},
     )
 
 
@@ -190,11 +201,14 @@ def _scores(X, pwm, background):
 
 
 def _overlap(parts, posed):
-    """Letters of sites that both name, of those that either names."""
+    """Letters of sites that both name, on the same strand, of those that either names.
+
+    Which direction of the motif is the first is nobody's to say, so all strands may be turned at once.
+    """
     w, truth, mine = posed.inputs["width"], posed.truth["starts"], parts["starts"]
-    known = truth != UNKNOWN
-    truth, mine = truth[known], mine[known]
-    both = np.where((truth >= 0) & (mine >= 0), (w - np.abs(truth - mine)).clip(0), 0).sum()
+    shared = np.where((truth >= 0) & (mine >= 0), (w - np.abs(truth - mine)).clip(0), 0)
+    same = parts["strands"] == posed.truth["strands"]
+    both = max(shared[same].sum(), shared[~same].sum())
     return both / (w * (truth >= 0).sum() + w * (mine >= 0).sum() - both)
 
 
@@ -221,23 +235,39 @@ def _is_a_motif(parts, inputs):
 
 
 # ---------------------------------------------------------------- baseline
+def counted(sequences, starts, strands, width):
+    """The motif of the sites that begin there (-1: none), each read on its strand."""
+    counts = np.full((width, 4), 0.5)
+    for sequence, start, strand in zip(sequences, starts, strands, strict=True):
+        if start >= 0:
+            site = sequence[start : start + width]
+            counts[np.arange(width), 3 - site[::-1] if strand else site] += 1
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
 def commonest_word(sequences, width, rng):
-    """Align the sequences by the word of six letters that most of them hold, on either strand."""
+    """Align by the word of six letters that stands out most, count, and take the best window of each sequence."""
     (n, length), k = sequences.shape, 6
     letters = np.lib.stride_tricks.sliding_window_view(sequences, k, axis=1)
     codes = np.stack([letters @ 4 ** np.arange(k), (3 - letters[..., ::-1]) @ 4 ** np.arange(k)])
     seen = np.zeros((n, 4**k), bool)
     for code in codes:
         seen[np.arange(n)[:, None], code] = True
-    word, before = seen.sum(axis=0).argmax(), (width - k) // 2
-    starts, strands, counts = np.full(n, -1), np.zeros(n, int), np.full((width, 4), 0.5)
+    # How many would hold it by chance, on either strand, if letters came one by one.
+    share = np.bincount(np.append(sequences, 3 - sequences), minlength=4) / (2 * sequences.size)
+    once = share[np.arange(4**k)[:, None] // 4 ** np.arange(k) % 4].prod(axis=1)
+    chance = n * (1 - np.exp(-2 * letters.shape[1] * once))
+    word, before = (seen.sum(axis=0) - chance).argmax(), (width - k) // 2
+    starts, strands = np.full(n, -1), np.zeros(n, int)
     for strand, i, j in np.argwhere(codes == word):
         start = j - (before if strand == 0 else width - k - before)
         if starts[i] < 0 and 0 <= start <= length - width:
             starts[i], strands[i] = start, strand
-            site = sequences[i, start : start + width]
-            counts[np.arange(width), 3 - site[::-1] if strand else site] += 1
-    return counts / counts.sum(axis=1, keepdims=True), starts, strands
+    table = np.log(counted(sequences, starts, strands, width))
+    windows = np.lib.stride_tricks.sliding_window_view(sequences, width, axis=1)
+    scores = np.stack([one[np.arange(width), windows].sum(axis=-1) for one in (table, table[::-1, ::-1])], axis=-1)
+    starts, strands = np.divmod(scores.reshape(n, -1).argmax(axis=1), 2)
+    return counted(sequences, starts, strands, width), starts, strands
 
 
 # ---------------------------------------------------------------- reference
@@ -280,21 +310,24 @@ def shifted(pwm, by, background):
     sizes=lambda inputs: {"n": len(inputs["sequences"]), "w": inputs["width"]},
     baseline=commonest_word,
     law=_is_a_motif,
-    using=(commonest_word, posterior, climb, shifted),
+    using=(counted, commonest_word, posterior, climb, shifted),
     story="""
         **Find the motif of a given width, and its sites.** Your function is tried on three sets of 60 sequences of 100
         letters. In two of them a matrix of 12 to 16 columns was planted at random places, on either strand, in about
-        four sequences of five. The third is cut out of the peaks of CTCF, 19 columns; the letters are renamed (pairs
-        still pair), so that nobody gains by knowing the motif.
+        four sequences of five. The third holds real sites: those of CTCF, 19 letters each, among the shuffled letters
+        of their peaks. The columns of all these sites were put into another order and the letters of each column
+        renamed, so that nobody gains by knowing the motif.
 
         Two things are measured. *Sites*: of all letters that you or the truth call part of a site, the share that both
-        do. *Matrix*: its log-likelihood on hundreds of sequences which your function never saw, in bits a sequence
-        above background (2 % of an even column are mixed in first). In the peaks of CTCF, a site is known where
-        JASPAR's matrix gains 9 bits; other peaks are left out.
+        do, on the same strand; which of the two directions of the motif is the first is for you to say. *Matrix*: its
+        log-likelihood on hundreds of sequences which your function never saw, in bits a sequence above background (2 %
+        of an even column are mixed in first). A peak of CTCF counts as one with a site where JASPAR's matrix gains 9
+        bits, as it does in nine of ten; of the others all letters are shuffled.
 
-        Half of the points are for the level of the baseline (align by the commonest word of six letters), all for that
-        of our reference: EM for at most one site on either strand, from 100 words, six of which climb on in seven
-        shifts each. A call may take 30 seconds; the reference takes about half a second.
+        Half of the points are for the level of the baseline (align by the word of six letters that stands out most,
+        count, take the best window of each sequence), or for a third of what the reference reaches, if that is more.
+        All are for the level of our reference: EM for at most one site on either strand, from 100 words, six of which
+        climb on in seven shifts each. A call may take 30 seconds; the reference takes about half a second.
         """,
     hints=[
         "Letters as rows of np.eye(4): all windows are one table (n m, 4 w), and scoring them with a matrix is one "
@@ -305,8 +338,8 @@ def shifted(pwm, by, background):
         "best only. Then try each of them moved by one to three columns.",
     ],
     after="""
-        The first function is the baseline. In the reference everything is done for many motifs at once: a start costs a
-        column of one matrix product, so a hundred starts cost little. Without `shifted` some matrices would end
+        The first two functions are the baseline. In the reference everything is done for many motifs at once: a start
+        costs a column of one matrix product, so a hundred starts cost little. Without `shifted` some matrices would end
         a few columns off, at a likelihood that no single step improves.
         """,
 )
@@ -337,13 +370,15 @@ def find_motif(sequences, width, rng):
     rows, columns = rng.integers(n, size=100), rng.integers(length - width + 1, size=100)
     words = sequences[rows[:, None], columns[:, None] + np.arange(width)]
     pwms, gain, _ = climb(sequences, 0.5 * np.eye(4)[words] + 0.5 * background, background, 6)
-    best = pwms[np.argsort(-gain)[:6]]
+    # A motif and its mirror image gain the same but for rounding, which must not decide.
+    best = pwms[np.argsort(-gain.round(6), kind="stable")[:6]]
     starts = np.array([shifted(pwm, by, background) for pwm in best for by in range(-3, 4)])
     pwms, gain, r = climb(sequences, starts, background, 20)
-    at = r[..., gain.argmax()].reshape(n, -1)
+    winner = gain.round(6).argmax()
+    at = r[..., winner].reshape(n, -1)
     found = at.sum(axis=1) >= 0.5
     place, strand = np.divmod(at.argmax(axis=1), 2)
-    return pwms[gain.argmax()], np.where(found, place, -1), np.where(found, strand, 0)
+    return pwms[winner], np.where(found, place, -1), np.where(found, strand, 0)
 
 
 @find_motif.cases
@@ -354,12 +389,21 @@ def _(rng):
 PLANTED = ("planted", "planted again")
 SITES = "{:.2f} of the letters of sites shared"
 BITS = "{:.2f} bits a sequence on unseen ones"
-find_motif.measure("sites that were planted", points=6, on=PLANTED, says=SITES, least=0.2)(_overlap)
-find_motif.measure("their matrix, on unseen sequences", points=4, on=PLANTED, says=BITS, least=0.5)(_unseen_bits)
-find_motif.measure("sites of CTCF", points=6, on="peaks of CTCF", says=SITES, least=0.2)(_overlap)
-find_motif.measure("the matrix of CTCF, on unseen peaks", points=4, on="peaks of CTCF", says=BITS, least=0.5)(
+
+
+def _none(posed):
+    """What nobody needs to know anything for."""
+    return 0.0
+
+
+find_motif.measure("sites that were planted", points=6, on=PLANTED, says=SITES, least=0.2, nothing=_none)(_overlap)
+find_motif.measure("their matrix, on unseen sequences", points=4, on=PLANTED, says=BITS, least=0.5, nothing=_none)(
     _unseen_bits
 )
+find_motif.measure("sites of CTCF", points=6, on="peaks of CTCF", says=SITES, least=0.2, nothing=_none)(_overlap)
+find_motif.measure(
+    "the matrix of CTCF, on unseen peaks", points=4, on="peaks of CTCF", says=BITS, least=0.5, nothing=_none
+)(_unseen_bits)
 
 
 # ---------------------------------------------------------------- slips

@@ -148,15 +148,17 @@ def _filled(told, reach=15):
 
 
 def _from_families(rng, told, whole):
-    """New people of real haplotypes, two from different parents each, at a stretch of common sites."""
-    mothers, fathers = np.arange(120).reshape(60, 2)[rng.permutation(60)].reshape(2, N)
-    fathers = np.roll(fathers, 1)  # two haplotypes of one parent lie beside each other
+    """New people at a stretch of common sites: their haplotypes are crossed once, each of two real ones, and paired.
+
+    Everybody's own two haplotypes, and the very frequencies of the sites, are public.
+    """
     start = rng.integers(whole.shape[1] - 4 * L)
     sites = np.arange(start, start + 4 * L)
     common = np.abs(whole[:, sites].mean(axis=0) - 0.5) < 0.45
     sites = np.sort(rng.choice(sites[common][: L + 10], L, replace=False))
-    pairs = np.stack([mothers, fathers], axis=1)
-    return whole[pairs][:, :, sites], told[pairs][:, :, sites]
+    left, right = rng.permutation(2 * N), rng.permutation(2 * N)
+    crossed = np.arange(L) >= rng.integers(L + 1, size=(2 * N, 1))
+    return tuple(np.where(crossed, h[right], h[left]).reshape(N, 2, L) for h in (whole[:, sites], told[:, sites]))
 
 
 def _village(rng):
@@ -281,8 +283,8 @@ def draw(genotypes, theta, jump, times, rng):
     story="""
         **Phase people whom nobody has phased.** Your function gets genotypes and nothing else: no families, no
         positions, no names of sites. It is tried on 60 people three times: twice on new people made of real haplotypes
-        of Ibadan, paired afresh, at a stretch of SNPs whose alleles were renamed; and once on people of a simulated
-        population. The switch error is measured, where the truth is known.
+        of Ibadan, crossed once and paired afresh, at a stretch of SNPs whose alleles were renamed; and once on people
+        of a simulated population. The switch error is measured, where the truth is known.
 
         Half of the points are for the level of the baseline (the sign of the covariance of two neighbouring
         heterozygotes), all for that of our own reference: mosaics of eight clusters, six starts, 20 iterations of EM
@@ -290,8 +292,8 @@ def draw(genotypes, theta, jump, times, rng):
         reference takes about two.
         """,
     hints=[
-        "First the baseline: center the genotypes, X.T @ X has the signs. It is right about neighbouring pairs in nine "
-        "cases of ten or so.",
+        "First the baseline: center the genotypes, X.T @ X has the signs. It is right about six neighbouring "
+        "pairs in seven or so.",
         "A person is a pair of hidden chains through K clusters, each with allele frequencies theta[site, k]. Forward "
         "and backward messages are tables (K, K) for each person; NumPy does all people at once.",
         "For each heterozygote, a posterior draw of both paths says which chromosome carries the 1. Draw many, from "
