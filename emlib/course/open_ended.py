@@ -302,7 +302,8 @@ def appraise(check: Measured, value: float, low: float, high: float) -> Differen
     way = 1 - sign * (high - value) / better
     bare = check.says[check.says.index("{") : check.says.index("}") + 1]
     numbers = f"yours: {check.says.format(value)}; baseline: {bare.format(low)}, reference: {bare.format(high)}"
-    share = min(0.5 + 0.5 * max(way, 0.0) / ENOUGH, MOST_SHARE)
+    # Rounded: which of two cases is the worse, and so is told, must not hang on the last digit.
+    share = round(min(0.5 + 0.5 * max(way, 0.0) / ENOUGH, MOST_SHARE), 9)
     if share >= 1:
         return Difference("", numbers, share)
     if way < NEARLY:

@@ -187,6 +187,23 @@ def test_the_order_of_quality_is_the_order_of_points():
     assert (truth >= 0).mean() < 1
 
 
+def test_the_last_digit_does_not_decide_which_case_is_told():
+    """Processors round differently: the same answer, computed elsewhere, must be told the same."""
+    problem = load("motif_in_peaks").functions["find_motif"]
+
+    def rounded_by(processor):
+        errors = iter(np.resize([-1e-12, 1e-12] if processor else [1e-12, -1e-12], 3))
+
+        def find_motif(sequences, width, rng):
+            pwm, starts, strands = problem.reference(sequences, width, rng)
+            error = next(errors)
+            return (1 - error) * pwm + error / 4, starts, strands
+
+        return find_motif
+
+    assert verdict(problem, rounded_by(0)).results == verdict(problem, rounded_by(1)).results
+
+
 def test_time_is_measured_against_the_clock_of_the_grader(monkeypatch):
     """And not against the levels, which are kept: at the second check they are there at once."""
     problem = load("motif_in_peaks").functions["find_motif"]
