@@ -6,7 +6,16 @@ from scipy.optimize import brentq
 from scipy.special import digamma
 from scipy.stats import nbinom
 
-from emlib import DawidSkene, KMeans, PoissonHMM, ProteinInference, ScoreMixture, TranscriptQuantifier, data
+from emlib import (
+    DawidSkene,
+    KMeans,
+    NegativeBinomialMixture,
+    PoissonHMM,
+    ProteinInference,
+    ScoreMixture,
+    TranscriptQuantifier,
+    data,
+)
 from emlib.course import load
 from emlib.course.projects import blood_cells, motif_in_peaks
 from emlib.models.phasing import switch_errors
@@ -23,10 +32,11 @@ def shown(function):
 
 
 def test_minutes_of_three_digits():
-    assert {topic: load(topic).minutes for topic in ("gibbs", "motifs", "hmm")} == {
+    assert {topic: load(topic).minutes for topic in ("gibbs", "motifs", "hmm", "cell_types")} == {
         "gibbs": 110,
         "motifs": 120,
         "hmm": 120,
+        "cell_types": 100,
     }
 
 
@@ -371,6 +381,81 @@ def test_peptides_further():
     assert abs(accepted - whole.accepted(0.01).sum()) <= 3
 
 
+def test_cell_types():
+    task, cells = tasks("cell_types"), data.pbmc()
+    r, _ = shown(task["e_step"])
+    assert r.argmax(axis=1).tolist() == [0, 0, 1, 1, 2, 2, 1, 1]
+    assert r[6:, 1].min() > 0.99
+
+    weights, rates = shown(task["m_step"])
+    assert (700 * weights).round().tolist() == [95, 31, 129, 445]
+    assert np.isfinite(rates).all()
+    table, index = shown(task["adjusted_rand"])
+    assert (table.shape, f"{index:.2f}") == ((4, 10), "0.52")
+    names = np.unique(cells.cell_types).tolist()
+    assert table[:, names.index("CD14+ Monocyte")].argmax() == 0
+    assert table[:, names.index("CD19+ B")].argmax() == 1
+    assert table[:, names.index("CD56+ NK")].argmax() == 2
+    assert table[:, names.index("Dendritic")].argsort()[:-3:-1].tolist() == [3, 0]
+
+    # What is typed in the example is what the chapter fits.
+    named = cells.cell_types == "CD19+ B"
+    depth = cells.total_umi / np.median(cells.total_umi)
+    inputs = task["zeros_expected"].example_inputs()
+    for x, mean, size in zip(inputs["counts"].T, inputs["means"], inputs["sizes"], strict=True):
+        fit = NegativeBinomialMixture(exposure=True, accelerate="squarem", tol=1e-4)
+        fit.fit(np.column_stack([depth[named], x]))
+        np.testing.assert_allclose([mean, size], [fit.means_.item(), fit.sizes_.item()], rtol=2e-3)
+    zeros = np.array(shown(task["zeros_expected"])).round()
+    assert zeros.T[[2, 3]].tolist() == [[34, 9, 31], [20, 0, 15]]
+    assert zeros[0].tolist() == [1, 12, 34, 20, 9]
+    assert zeros[1, [0, 1, 4]].max() < 1
+
+    s = shown(task["zero_step"])[0]
+    seen = task["zero_step"].example_inputs()["counts"]
+    assert s[:, 2][seen[:, 2] == 0].min() > 0.99
+    assert [f"{end(s[:, 1][seen[:, 1] == 0]):.2f}" for end in (np.min, np.max)] == ["0.32", "0.98"]
+    assert s[:, 0][seen[:, 0] == 0].round(2).tolist() == [1.0]
+    eight = np.array([[0], [0], [0], [0], [3], [1], [2], [4]])
+    _, pi, rate, _ = task["zero_step"](eight, np.ones(8), np.array([0.5]), np.log([4.0]))
+    np.testing.assert_allclose([pi[0], rate[0]], [0.4, 10 / 4.8])
+
+    chances, means = shown(task["contents"])
+    np.testing.assert_allclose(chances.sum(), 1)
+    np.testing.assert_allclose(means[3], means[0])  # half of one profile plus half of the same
+    held = task["doublet_step"].example_inputs()["responsibilities"]
+    assert f"{held[0, 3]:.2f}" == "0.72"
+    assert held[4:, 3].min() > 0.99
+    for K in (1, 2, 3, 8):
+        assert len(task["contents"](np.full(K, 1 / K), np.ones((K, 2)), 0.1, 1.0)[0]) == K * (K + 3) // 2
+
+
+def test_cell_types_further():
+    """The doublet detector that the end of the notebook suggests."""
+    task, cells = tasks("cell_types"), data.pbmc()
+    rng = np.random.default_rng(0)
+    order = rng.permutation(700)
+    pairs, alone = order[:140].reshape(70, 2), order[140:]
+    counts, total = (
+        np.concatenate([a[alone], a[pairs].sum(axis=1)]) for a in (cells.counts, cells.total_umi.astype(float))
+    )
+    assert (len(alone), len(pairs)) == (560, 70)
+    exposures = total / np.median(total)
+    weights, rates = task["m_step"](counts, exposures, rng.dirichlet(np.ones(5), size=len(counts)))
+    delta, values = 0.1, []
+    for _ in range(40):
+        r, value = task["e_step"](counts, exposures, *task["contents"](weights, rates, delta, 0.5))
+        values.append(value)
+        delta, weights, rates = task["doublet_step"](counts, exposures, r, rates, 0.5)
+    assert (np.diff(values) > -1e-6).all()
+    assert values[-1] > values[0] + 1000
+
+    def area(score):
+        return (score[560:, None] > score[:560]).mean() + (score[560:, None] == score[:560]).mean() / 2
+
+    assert 0.6 < area(r[:, 5:].sum(axis=1)) < area(total)
+
+
 def test_annotators():
     task, teeth = tasks("annotators"), data.caries()
     shares = shown(task["votes"])
@@ -484,8 +569,9 @@ def test_motif_in_peaks():
         assert posed.inputs["sequences"].shape == (60, 100)
         assert len(posed.truth["unseen"]) >= 300
     assert data.jaspar_matrices()["MA0139.1"].shape == (19, 4)
-    _, scores = motif_in_peaks._known_peaks()
-    assert (scores.max(axis=1) > motif_in_peaks.SURE).mean() > 0.9
+    sites, _, sure = motif_in_peaks._known_sites()
+    assert sites.shape == (500, 19)
+    assert 0.9 < sure.mean() < 0.95  # "as it does in nine of ten"
 
 
 def test_blood_cells():

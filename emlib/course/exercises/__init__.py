@@ -20,7 +20,7 @@ CHAPTERS = (
 )
 
 # A chapter and its exercise have one name, but for these (None: there is no exercise).
-OTHERWISE: dict[str, str | None] = {"beyond": "annotators", "cell_types": None}
+OTHERWISE: dict[str, str | None] = {"beyond": "annotators"}
 
 # Number and page of the chapter, for each exercise.
 CHAPTER_OF = {

@@ -286,6 +286,14 @@ def divided_by_columns(ratings, K):
 
 
 @votes.slip(
+    "You divided by the number of columns. Divide by the ratings that the item really got, so that each row sums to "
+    "one; and where there were none, equal shares, 1 / K."
+)
+def mean_over_columns(ratings, K):
+    return (ratings[:, :, None] == np.arange(K)).mean(axis=1)
+
+
+@votes.slip(
     "You gave everything to the label with most votes. Three against two is not the same as five against none: return "
     "the shares."
 )
@@ -534,6 +542,38 @@ def hard(r, ratings, who, counts):
 def rows_not_items(r, ratings, who, counts):
     ones = np.ones(len(counts))
     return _shared(r, ones), _rows(_table(r, ratings, who, ones))
+
+
+@m_step.slip(
+    "Your error rates count each row once, though it stands for counts[i] items. Weight r with the counts there, too, "
+    "as in the class shares."
+)
+def tables_of_rows(r, ratings, who, counts):
+    return _shared(r, counts), _rows(_table(r, ratings, who, np.ones(len(counts))))
+
+
+@m_step.slip(
+    "Your class shares are the mean of r over rows. A row stands for counts[i] items: counts @ r / counts.sum()."
+)
+def shares_of_rows(r, ratings, who, counts):
+    return r.mean(axis=0), _rows(_table(r, ratings, who, counts))
+
+
+@m_step.slip(
+    "Each of your tables sums to one as a whole: how often truth and label come together. Asked for is the label given "
+    "the truth, so every *row* confusion[j, k] sums to one."
+)
+def tables_sum_to_one(r, ratings, who, counts):
+    N = _table(r, ratings, who, counts)
+    return _shared(r, counts), N / N.sum(axis=(1, 2), keepdims=True)
+
+
+@m_step.slip(
+    "You added one rating to every entry before you divided. That is a prior, which comes two functions later; here "
+    "only what was counted is divided."
+)
+def one_rating_more(r, ratings, who, counts):
+    return _shared(r, counts), _rows(_table(r, ratings, who, counts) + 1.0)
 
 
 @m_step.slip(
@@ -822,6 +862,34 @@ def complete_data_value(prevalence, confusion, ratings, who, counts):
 def value_of_the_likeliest(prevalence, confusion, ratings, who, counts):
     joint = _log_joint(prevalence, confusion, ratings, who)
     return _bayes(joint)[0], counts @ joint.max(axis=1)
+
+
+@e_step.slip(
+    "The probabilities are right. In the log-likelihood the largest term of each row is missing: what you subtract "
+    "before np.exp is added again after np.log."
+)
+def largest_not_added(prevalence, confusion, ratings, who, counts):
+    joint = _log_joint(prevalence, confusion, ratings, who)
+    r, value = _bayes(joint)
+    return r, counts @ (value - joint.max(axis=1))
+
+
+@e_step.slip(
+    "The probabilities are right, and the log-likelihood has the wrong sign. It is the logarithm of a probability, and "
+    "EM makes it larger; its negative is what minimisers are given."
+)
+def negative_value(prevalence, confusion, ratings, who, counts):
+    r, value = _bayes(_log_joint(prevalence, confusion, ratings, who))
+    return r, -(counts @ value)
+
+
+@e_step.slip(
+    "The probabilities are right. The log-likelihood was divided by the number of items; it is that of all of them, a "
+    "sum."
+)
+def value_per_item(prevalence, confusion, ratings, who, counts):
+    r, value = _bayes(_log_joint(prevalence, confusion, ratings, who))
+    return r, counts @ value / counts.sum()
 
 
 @e_step.slip(
@@ -1356,6 +1424,27 @@ def nan_without_opinion(N, alpha):
     confusion = _rows(N + alpha - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return confusion, ((alpha - 1) * np.log(confusion)).sum()
+
+
+@cautious_tables.slip(
+    "Zeros make nan twice: a row in which nothing was added up is 0/0, where equal rates, 1 / K, belong; and alpha = 1 "
+    "at a rate of 0 is 0 times log(0), which scipy.special.xlogy knows to be 0."
+)
+def nan_twice(N, alpha):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table = _rows(N + alpha - 1, empty=np.nan)
+        return table, ((alpha - 1) * np.log(table)).sum()
+
+
+@cautious_tables.slip(
+    "The rates are right; your log prior has the constant of the Dirichlet density in it. No step can change a "
+    "constant, so it is left out here: only the sum of (alpha - 1) log pi."
+)
+def log_prior_with_constant(N, alpha):
+    from scipy.special import gammaln
+
+    confusion, value = _with_prior(N, alpha)
+    return confusion, value + len(N) * (gammaln(alpha.sum(axis=1)).sum() - gammaln(alpha).sum())
 
 
 @cautious_tables.slip("A row in which nothing was added up makes 0/0, which is nan. Put equal rates there, 1 / K.")
@@ -1908,6 +1997,25 @@ def one_too_many(prevalence, confusion, patterns, counts):
 def all_entries(prevalence, confusion, patterns, counts):
     expected, deviance, _ = _judged(prevalence, confusion, patterns, counts)
     return expected, deviance, len(patterns) - 1 - len(prevalence) - confusion.size
+
+
+@misfit.slip(
+    "You counted the patterns that somebody gave. One that nobody gave had its chance, too: there are K ** J - 1 free "
+    "frequencies, seen or not."
+)
+def seen_patterns(prevalence, confusion, patterns, counts):
+    expected, deviance, freedom = _judged(prevalence, confusion, patterns, counts)
+    return expected, deviance, freedom - np.count_nonzero(counts == 0)
+
+
+@misfit.slip(
+    "You let only one entry of each table follow from the others. Every *row* of a table sums to one, so each of its K "
+    "rows has K - 1 free entries."
+)
+def one_tie_a_table(prevalence, confusion, patterns, counts):
+    expected, deviance, _ = _judged(prevalence, confusion, patterns, counts)
+    J, K, _ = confusion.shape
+    return expected, deviance, K**J - 1 - (K - 1) - J * (K * K - 1)
 
 
 @misfit.slip("You subtracted the error rates only. The class shares are parameters as well, K - 1 of them.")

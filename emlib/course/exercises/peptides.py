@@ -129,6 +129,13 @@ def _q(rates):
     return np.minimum(np.minimum.accumulate(rates), 1.0)
 
 
+def _row_by_row(is_decoy, order):
+    """q-values if rows enter one after the other in this order, the best first."""
+    q = np.empty(len(order))
+    q[order] = _q(_plus_one(is_decoy[order].cumsum(), (~is_decoy[order]).cumsum())[::-1])[::-1]
+    return q
+
+
 def _plus_one(decoys, targets):
     return (decoys + 1) / np.maximum(targets, 1)
 
@@ -375,11 +382,31 @@ def sorted_by_score(scores, is_decoy):
     "until the list is longer. All of one score enter together."
 )
 def ties_one_by_one(scores, is_decoy):
-    order = np.lexsort([is_decoy, -np.asarray(scores)])
-    decoys, targets = is_decoy[order].cumsum(), (~is_decoy[order]).cumsum()
-    q = np.empty(len(scores))
-    q[order] = _q(_plus_one(decoys, targets)[::-1])[::-1]
-    return q
+    return _row_by_row(is_decoy, np.lexsort([is_decoy, -np.asarray(scores)]))
+
+
+@competition.slip(
+    "Matches with the same score are treated one after the other, as sorting happened to leave them, so equal matches "
+    "have different q-values. All of one score enter together."
+)
+def ties_as_sorted(scores, is_decoy):
+    return _row_by_row(is_decoy, np.argsort(-np.asarray(scores)))
+
+
+@competition.slip(
+    "Matches with the same score are treated one after the other, as a sorting that was turned round left them, so "
+    "equal matches have different q-values. All of one score enter together."
+)
+def ties_as_sorted_and_reversed(scores, is_decoy):
+    return _row_by_row(is_decoy, np.argsort(scores)[::-1])
+
+
+@competition.slip(
+    "All decoys have a q-value of 1. They are no part of a list that is handed on, but here each match gets the "
+    "q-value of its score, and a decoy has a score like any other."
+)
+def decoys_have_one(scores, is_decoy):
+    return np.where(is_decoy, 1.0, competition(scores, is_decoy))
 
 
 @competition.slip(
@@ -755,6 +782,14 @@ m_step.check("whole numbers, and scores far below zero", points=2, on=("whole nu
 )
 def share_of_all_rows(scores, is_decoy, error):
     return _maximised(scores, is_decoy, error, w0=error.mean())
+
+
+@m_step.slip(
+    "You added up the errors of the targets and divided by the number of all rows. w0 is a share of the targets: "
+    "divide by their number."
+)
+def share_over_all_rows(scores, is_decoy, error):
+    return _maximised(scores, is_decoy, error, w0=error[~is_decoy].sum() / len(error))
 
 
 @m_step.slip(
@@ -1223,7 +1258,7 @@ def without_itself(errors):
     "Equal errors were taken one after the other, so equal matches have different q-values. They enter together."
 )
 def one_after_the_other(errors):
-    order = np.argsort(errors, kind="stable")
+    order = np.argsort(errors)
     q = np.empty(len(errors))
     q[order] = np.cumsum(errors[order]) / np.arange(1, len(errors) + 1)
     return q
@@ -1255,7 +1290,8 @@ def one_by_one(errors):
         - the difference in standard errors, $z_b = (E_b - D_b) / \\sqrt{\\max(E_b + D_b, 1)}$.
 
         An incorrect match was a target or a decoy as a coin falls, so both numbers vary, and the variance of their
-        difference is about their sum. Calibrated errors have $z$ between -2 and 2 in nearly all bins.
+        difference is their sum where nearly all matches are incorrect, and less in the tail. Calibrated errors have $z$
+        between -2 and 2 in nearly all bins.
 
         The example cuts the 7,578 scores into twelve bins of equal size. Look at the signs of the first six.
         """,
@@ -1429,6 +1465,15 @@ def reversed_sign(scores, is_decoy, error, edges):
 def one_variance(scores, is_decoy, error, edges):
     decoys, expected = _binned(scores, is_decoy, error, edges)
     return decoys, expected, (expected - decoys) / np.sqrt(np.maximum(expected, 1))
+
+
+@calibration.slip(
+    "You divided by the square root of the number of decoys alone. The sum of errors varies as well, with the targets "
+    "that happen to be in the bin, and the variance of a difference is the sum of both."
+)
+def variance_of_decoys(scores, is_decoy, error, edges):
+    decoys, expected = _binned(scores, is_decoy, error, edges)
+    return decoys, expected, (expected - decoys) / np.sqrt(np.maximum(decoys, 1))
 
 
 @calibration.slip("z was divided by the variance. A standard error is its square root.")
