@@ -1,6 +1,7 @@
 """The teacher's pages say what chapters and exercises say of themselves, and the build stops where they do not fit."""
 
 import importlib.util
+import json
 import re
 
 import pytest
@@ -67,10 +68,22 @@ def test_chapters_say_what_they_are():
 
 def test_an_exercise_is_counted_for_its_own_chapter_only():
     assert [exercise.topic for chapter in BOOK for exercise in chapter.exercises] == list(TOPICS)
-    cells = next(chapter for chapter in BOOK if chapter.topic == "cell_types")
-    assert [exercise.topic for exercise in cells.borrowed] == ["mixtures"]
-    assert cells.functions == {}
-    assert teaching.numbered(cells.borrowed[0]) == "[exercise\u00a02](/book/exercises/mixtures.ipynb)"
+    assert all(chapter.borrowed == () for chapter in BOOK)
+
+
+def test_a_chapter_may_send_its_readers_to_the_exercise_of_another(tmp_path):
+    text = (
+        "# Other\n\n```{objectives}\n:time: 5\n:needs: nothing\n\n- read\n```\n\n```{links}\n:exercise: mixtures\n```\n"
+    )
+    page = tmp_path / "book/applications/other.ipynb"
+    page.parent.mkdir(parents=True)
+    page.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": text}]}), encoding="utf-8")
+    other = teaching.chapter(tmp_path, "book/applications/other", 16)
+    assert [exercise.topic for exercise in other.borrowed] == ["mixtures"]
+    assert other.functions == {}
+    assert teaching.numbered(other.borrowed[0]) == "[exercise\u00a02](/book/exercises/mixtures.ipynb)"
+    with pytest.raises(ValueError, match="week 1: other has no exercise to write"):
+        teaching.plan([other], [{"write": ["other"]}])
 
 
 def test_minutes_are_a_share_of_those_of_the_exercise():
@@ -131,7 +144,6 @@ def test_a_week_says_what_is_done_and_how_long_it_takes():
     [
         ({"write": ["mixtures.responsibilities"]}, "week 1: mixtures.responsibilities calls mixtures.log_sum_exp"),
         ({"write": ["mixtures.k_step"]}, "week 1: mixtures has no function k_step to write"),
-        ({"write": ["cell_types"]}, "week 1: cell_types has no exercise to write"),
         ({"read": ["mixture"]}, "week 1: there is no chapter mixture"),
         ({"read": ["mixtures"]}, "week 1: chapter 2 is read before chapter 1, which it needs"),
         ({"read": ["incomplete_data"], "skip": ["E"]}, "week 1: no chapter that is read has a section 'E' to skip"),
