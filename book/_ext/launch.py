@@ -171,7 +171,8 @@ def book_of(app):
     for file in app.config.bibtex_bibfiles:
         for key, entry in parse_file(str(Path(app.srcdir) / file)).entries.items():
             persons = entry.persons.get("author") or entry.persons.get("editor") or []
-            names = [[str(name) for name in [*person.prelast_names, *person.last_names]] for person in persons]
+            # As TeX would set them, accents and all.
+            names = [[str(name) for name in person.rich_prelast_names + person.rich_last_names] for person in persons]
             works[key] = plain.author_year(names, entry.fields.get("year", ""))
     return plain.Book(
         equations=equations,

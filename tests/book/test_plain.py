@@ -181,6 +181,7 @@ MYST = {
     "a directive": re.compile(r"^\s*(`{3,}|:{3,})\{", re.MULTILINE),
     "a role": re.compile(r"\{[\w:]+\}`"),
     "a label": re.compile(r"^\([\w-]+\)=|\$\$\s*\([\w-]+\)", re.MULTILINE),
+    "an accent in TeX": re.compile(r"\{\\[\"'`^~]\w"),
     "two rules": re.compile(r"^---\n\s*---$", re.MULTILINE),
 }
 
