@@ -295,7 +295,10 @@ def about(page: Page) -> str:
     origin = (
         f"the page {where}, where explorers and quizzes are ready to use" if page.book.site else "a page of the book"
     )
-    return f"*This notebook is a copy of {origin}. Run the next cell first. Cells that only draw or check are folded.*"
+    return (
+        f"*This notebook is a copy of {origin}. Run the next cell first; if nothing happens, Python was still "
+        "starting: run it again. Cells that only draw or check are folded.*"
+    )
 
 
 def setup_cell(notebook: dict, book: Book) -> dict:

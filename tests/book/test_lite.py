@@ -276,6 +276,15 @@ def run_first_cell(page, code: str | None = None) -> str:
         page.keyboard.press("Control+a")
         page.keyboard.insert_text(code)
     page.keyboard.press("Shift+Enter")
+    # JupyterLab shows a notebook before it has a kernel, and drops without a word what is run until then. The first
+    # line of a copy says what to do: run it again.
+    untouched = cell.locator(".jp-InputPrompt", has_text="[ ]")
+    for _ in range(24):
+        page.wait_for_timeout(5000)
+        if not untouched.count():
+            break
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
     cell.locator(".jp-OutputArea-output").first.wait_for(timeout=8 * MINUTES)
     page.wait_for_timeout(2000)
     return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts())
