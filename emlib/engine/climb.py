@@ -176,10 +176,10 @@ def climb(model: Any, start: Any, rules: Rules) -> Generator[Any, Point, tuple[P
                 trace.append(here.objective)
                 _tell(rules.callback, len(trace) - 1, here)
                 if jumped:
-                    pace.forget_step()
+                    pace.forget_step(gain > _noise(here, there))
                 elif rules.latent.climbs and pace.settled(path[-2], path[-1], gain, _noise(here, there), rules.tol):
                     found += 1
-                    reason = "converged" if found == proof else reason
+                    reason = "converged" if found == proof or pace.at_rest else reason
                 else:
                     found = 0
     except SetAside:
@@ -231,10 +231,14 @@ class _Pace:
         self.rates: deque[float] = deque(maxlen=memory)
         self.rate = 1.0
         self.quiet: deque[float] = deque(maxlen=QUIET)  # the last steps, while gains are only rounding
+        self.at_rest = False  # jitter in the last digits, long enough to need no further proof
         self.forget_step()
 
-    def forget_step(self) -> None:
+    def forget_step(self, gained: bool = False) -> None:
+        """A jump is no step; one that gained something says that there was no rest."""
         self.step, self.gain = 0.0, 0.0
+        if gained:
+            self.quiet.clear()
 
     def settled(self, before: FloatArray, after: FloatArray, gain: float, noise: float, tol: float) -> bool:
         step, last_step, last_gain = float(np.linalg.norm(after - before)), self.step, self.gain
@@ -246,8 +250,10 @@ class _Pace:
         if abs(gain) > noise:
             self.quiet.clear()
         self.quiet.append(step)
-        if len(self.quiet) == QUIET and step <= self.quiet[0]:
-            return True  # jitter in the last digits: a saddle's first steps are as quiet, but they grow
+        # A saddle's first steps are as quiet, but they grow. Jitter may be a cycle that never shrinks for long.
+        self.at_rest = len(self.quiet) == QUIET and step <= self.quiet[0]
+        if self.at_rest:
+            return True
         if last_step == 0.0:
             return False
         rate = step / last_step

@@ -126,6 +126,33 @@ def test_rounding_is_no_fall():
     assert fit.reason != "decreased"
 
 
+class Circling:
+    """Goes round in the last digits; no four steps in a row are at most as long as those nine before."""
+
+    def e_step(self, X, params, latent):
+        return params.value[0], -1000.0
+
+    def m_step(self, value, prior):
+        round_trip = 1.0 + np.array([0, 3, 11, 18, 15, 6]) * 2.0**-50
+        return Number(np.array([round_trip[(np.abs(round_trip - value).argmin() + 1) % 6]]))
+
+
+class Patient:
+    """An accelerator that never jumps."""
+
+    def propose(self, path):
+        return None
+
+    def judge(self, accepted):
+        raise AssertionError
+
+
+def test_going_round_in_the_last_digits_is_an_end():
+    for accelerate in (None, Patient()):
+        fit = em.fit(Circling(), None, Number(np.ones(1)), accelerate=accelerate)
+        assert (fit.reason, fit.n_iter < 30) == ("converged", True)
+
+
 def test_a_model_with_a_floor_may_fall_a_little():
     fit = em.fit(Scripted(-5.0, -4.0, -4.1, -4.05, monotone=False), None, START, max_iter=3, tol=0.0)
     assert (fit.reason, fit.trace.tolist()) == ("max_iter", [-5.0, -4.0, -4.1, -4.05])
