@@ -66,6 +66,7 @@ OF_ONE_CHAPTER = {
     "emlib/view/logos.py": "book/applications/motifs",
     "emlib/models/annotators/model.py": "book/applications/beyond",
     "emlib/models/doublets/model.py": "book/applications/cell_types",
+    "emlib/models/missing/holes.py": "book/applications/beyond",
     "emlib/models/missing/model.py": "book/applications/beyond",
     "emlib/models/robust/model.py": "book/applications/beyond",
     "emlib/models/tomography/model.py": "book/applications/beyond",

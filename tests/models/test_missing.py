@@ -14,8 +14,10 @@ from sklearn.base import clone
 from emlib import MissingDataNormal
 from emlib.engine import em
 from emlib.engine.families import GaussianParams, NormalInverseWishart
+from emlib.engine.features import upper
 from emlib.engine.latent import HARD
 from emlib.models.missing import HoledNormal
+from emlib.models.missing.holes import ENOUGH, WIDE
 
 MEAN, COVARIANCE = np.array([1.0, -2.0, 0.5]), np.array([[1.0, 0.8, 0.3], [0.8, 2.0, -0.4], [0.3, -0.4, 1.5]])
 
@@ -173,27 +175,37 @@ def test_columns_that_are_never_seen_together():
         MissingDataNormal().fit(X)
 
 
-def test_every_row_may_have_holes_of_its_own():
-    """Two thousand patterns: the expectations are those of the rows one by one, and rows keep their places."""
+@pytest.mark.parametrize(("d", "n"), [(12, 2500), (WIDE + 2, 300)])
+def test_every_row_may_have_holes_of_its_own(d, n):
+    """Beside some that many rows share. Expectations are those of the rows one by one, in any units."""
     rng = np.random.default_rng(9)
-    mean, S = rng.standard_normal(12), 0.5 + 0.5 * np.eye(12)
-    X = rng.multivariate_normal(mean, S, size=2500)
+    mean, R, units = rng.standard_normal(d), 0.5 + 0.5 * np.eye(d), 10.0 ** rng.integers(-4, 5, size=d)
+    S = R * np.outer(units, units)
+    X = rng.multivariate_normal(mean, S, size=n)
     X[rng.random(X.shape) < 0.4] = np.nan
+    X[rng.permutation(n)[: n // 4]] = np.where(np.arange(d) % 3, np.nan, 0.5)
     X = X[~np.isnan(X).all(axis=1)]
-    assert len(np.unique(np.isnan(X), axis=0)) > 1500
+    kinds, often = np.unique(np.isnan(X), axis=0, return_counts=True)
+    assert len(kinds) > n / 2
+    assert often.max() > ENOUGH > np.median(often)
     stats, value = HoledNormal().e_step(X, GaussianParams(mean[None], S[None]))
-    total, filled = 0.0, []
-    for row in X:
+    total, filled, second = 0.0, [], np.zeros((d, d))
+    for row in (X - mean) / units:
         o = ~np.isnan(row)
-        total += multivariate_normal(mean[o], S[np.ix_(o, o)]).logpdf(row[o])
-        filled.append(np.where(o, row, mean + S[:, o] @ np.linalg.solve(S[np.ix_(o, o)], row[o] - mean[o])))
+        total += multivariate_normal(cov=R[np.ix_(o, o)]).logpdf(row[o]) - np.log(units[o]).sum()
+        B = np.linalg.solve(R[np.ix_(o, o)], R[o])
+        filled.append(np.where(o, row, row[o] @ B))
+        second += np.outer(filled[-1], filled[-1]) + np.where(np.outer(~o, ~o), R - R[:, o] @ B, 0.0)
     assert value == pytest.approx(total, rel=1e-11)
-    np.testing.assert_allclose(stats.totals[0, 1:13], (np.array(filled) - mean).sum(axis=0), atol=1e-8)
+    i, j = upper(d)
+    filled = np.array(filled)
+    np.testing.assert_allclose(stats.totals[0, 1 : d + 1] / units, filled.sum(axis=0), atol=1e-8)
+    np.testing.assert_allclose(stats.totals[0, d + 1 :] / (units[i] * units[j]), second[i, j], atol=1e-8)
     fit = MissingDataNormal(max_iter=0)
     with pytest.warns(UserWarning, match="max_iter"):
         fit.fit(X)
     fit.mean_, fit.covariance_ = mean, S
-    np.testing.assert_allclose(fit.impute(X), filled)
+    np.testing.assert_allclose(fit.impute(X), mean + units * filled, rtol=1e-6)
 
 
 @pytest.mark.parametrize("holes", [0.0, 0.2])

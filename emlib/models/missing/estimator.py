@@ -17,7 +17,8 @@ from ...engine.information import observed_information
 from ...engine.latent import FloatArray
 from ..base import EMEstimator
 from ..checks import check_numbers, check_prior, check_real, check_whole, generator
-from .model import HoledNormal, conditional
+from .holes import conditional
+from .model import HoledNormal
 
 
 class MissingDataNormal(EMEstimator):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
 from ...engine.blocks import as_rows
 from ...engine.coordinates import Named
@@ -20,9 +19,9 @@ from ...engine.families.base import LOG_2PI
 from ...engine.features import upper
 from ...engine.kernel import Statistics
 from ...engine.latent import SOFT, FloatArray, Latent
+from .holes import alike, conditional, eliminate, together
 
 NORMAL = Gaussian()
-FOLLOWS = 1e-13  # share of a column's variance that columns before it leave; below it is rounding
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,29 @@ class HoledNormal:
             raise Degenerate("a variance is not above zero.")
         second, value, noise, t = np.zeros(S.shape), 0.0, 0.0, latent.temperature
         expected, done = np.zeros((len(rows), len(mean))), 0  # of each row, less the mean
-        for o, m, X in rows.once("patterns of holes", lambda rows: patterns(rows.X)):
+        apart = latent.rng is not None or t != 1.0  # what is drawn, or tempered, needs the covariance of each row
+        for X in rows.once(("rows by their holes", apart), lambda rows: (alike if apart else together)(rows.X)):
             Z, done = expected[done : done + len(X)], done + len(X)
+            seen = ~np.isnan(X)
+            o, m = np.flatnonzero(seen.all(axis=0)), np.flatnonzero(~seen.all(axis=0))
             Z[:, o] = X[:, o] - mean[o]
             B, C, pull, log_det = conditional(S, o, m)
             Z[:, m] = Z[:, o] @ B
-            quadratic = float((pull(Z[:, o]) ** 2).sum())
-            terms = len(X) * (log_det + len(o) * LOG_2PI), quadratic
+            quadratic, log_det, spread = float((pull(Z[:, o]) ** 2).sum()), len(X) * log_det, len(X) * t * C
+            if seen[:, m].any():
+                more, spread, rest = eliminate(C, X[:, m] - mean[m] - Z[:, m], m, np.diagonal(S)[m])
+                Z[:, m] += more
+                quadratic, log_det = quadratic + rest[0], log_det + rest[1]
+            terms = log_det + seen.sum() * LOG_2PI, quadratic
             value -= 0.5 * sum(terms)
             noise += 4 * EPS * sum(map(abs, terms))
             if len(m) and t != 1.0:  # of exp(log p / t) over the holes: its integral, and at 0 its maximum
-                spread = np.linalg.slogdet(C)[1] + len(m) * LOG_2PI
-                value -= 0.5 * len(X) * ((1.0 - t) * spread - t * len(m) * (np.log(t) if t > 0 else 0.0))
+                integral = np.linalg.slogdet(C)[1] + len(m) * LOG_2PI
+                value -= 0.5 * len(X) * ((1.0 - t) * integral - t * len(m) * (np.log(t) if t > 0 else 0.0))
             if latent.rng is not None:
                 Z[:, m] += latent.rng.standard_normal((len(X), len(m))) @ np.linalg.cholesky(t * C).T
             else:
-                second[np.ix_(m, m)] += len(X) * t * C
+                second[np.ix_(m, m)] += spread
         second += expected.T @ expected
         i, j = upper(len(mean))
         totals = np.concatenate([[len(rows)], expected.sum(axis=0), second[i, j]])[None]
@@ -90,36 +96,3 @@ class HoledNormal:
     def coordinates(self, params: GaussianParams) -> Named:
         """See `families.Gaussian`."""
         return NORMAL.coordinates(params)
-
-
-def patterns(X: FloatArray) -> list[tuple[Any, Any, FloatArray]]:
-    """Rows with holes in the same places together: which columns are seen, which are missing, and the rows."""
-    kinds, which = np.unique(~np.isnan(X), axis=0, return_inverse=True)
-    ends = np.cumsum(np.bincount(which.ravel()))[:-1]
-    together = np.split(X[np.argsort(which.ravel(), kind="stable")], ends)
-    return [(np.flatnonzero(seen), np.flatnonzero(~seen), part) for seen, part in zip(kinds, together, strict=True)]
-
-
-def conditional(S: FloatArray, o: Any, m: Any) -> tuple[FloatArray, FloatArray, Any, float]:
-    """Of the missing `m` given the seen `o`: coefficients (o, m) and covariance; a whitener of the seen; log det.
-
-    Straight from LAPACK: where every row has holes of its own this is most of the time, and most of it were checks.
-    """
-    of_missing, of_seen = S[m][:, m], S[o, o]
-    if not len(o):
-        return np.zeros((0, len(m))), of_missing, lambda Z: Z, 0.0
-    L, stopped = dpotrf(S[o][:, o], lower=1)
-    pivots = np.diagonal(L) ** 2  # variances given the columns before
-    follows = stopped - 1 if stopped else int((pivots - FOLLOWS * of_seen).argmin())
-    if stopped or pivots[follows] < FOLLOWS * of_seen[follows]:
-        raise Degenerate(
-            f"column {o[follows]} follows from columns before it, or too few rows show them together; leave it out, "
-            "or give a prior."
-        )
-    log_det = float(np.log(pivots).sum())
-    if not len(m):
-        return np.zeros((len(o), 0)), of_missing, lambda Z: dtrtrs(L, Z.T, lower=1)[0], log_det
-    between = S[o][:, m]
-    B = dpotrs(L, between, lower=1)[0]
-    C = of_missing - between.T @ B
-    return B, 0.5 * (C + C.T), lambda Z: dtrtrs(L, Z.T, lower=1)[0], log_det
