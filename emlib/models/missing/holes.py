@@ -42,7 +42,7 @@ def together(X: FloatArray) -> list[FloatArray]:
 
 
 def conditional(S: FloatArray, o: Any, m: Any) -> tuple[FloatArray, FloatArray, Any, float]:
-    """Of the columns `m` given `o`: coefficients (o, m), covariance (eq. 15.13); a whitener of `o`, its log determinant.
+    """Of columns `m` given `o` (eq. 15.13): coefficients (o, m) and covariance; a whitener of `o`, its log determinant.
 
     Straight from LAPACK: where every row has holes of its own this is most of the time, and most of it were checks.
     """
