@@ -226,7 +226,12 @@ def test_simulated_doublets_are_found_and_their_share_is_right():
     np.testing.assert_allclose(fit.weights_[order], [0.5, 0.3, 0.2], atol=0.03)
     np.testing.assert_allclose(fit.rates_[order], rates, rtol=0.15, atol=0.1)
     np.testing.assert_allclose(fit.predict_proba(X).sum(axis=1), 1.0)
-    np.testing.assert_allclose(fit.doublet_probability(X), fit.doublet_probability_)
+    two = fit.predict_proba(X)[:, 3:].sum(axis=1)
+    np.testing.assert_allclose(fit.doublet_probability_, two, atol=1e-12)
+    np.testing.assert_array_equal(fit.doublet_probability(X), fit.doublet_probability_)
+    np.testing.assert_array_equal(fit.doublet_log_odds(X), fit.doublet_log_odds_)
+    sure = (two > 1e-9) & (two < 1 - 1e-6)
+    np.testing.assert_allclose(fit.doublet_log_odds_[sure], np.log(two / (1 - two))[sure], atol=1e-6)
     assert fit.score(X) == pytest.approx(fit.log_likelihood_ / 3000)
     assert set(fit.predict(X)) == {0, 1, 2}
     assert clone(fit).get_params() == fit.get_params()
@@ -237,12 +242,23 @@ def test_two_real_blood_cells_in_one_droplet():
     counts, totals, two, mixed = with_doublets()
     some = ~two | mixed
     plain = DoubletMixture(8, n_init=3, random_state=0).fit(counts)
-    assert roc_auc_score(two, plain.doublet_probability_) > 0.93 > 0.83 > roc_auc_score(two, counts.sum(axis=1))
+    assert roc_auc_score(two, plain.doublet_log_odds_) > 0.94 > 0.83 > roc_auc_score(two, counts.sum(axis=1))
     shallow = DoubletMixture(8, exposure=True, share=0.5, n_init=3, random_state=0).fit(
         np.column_stack([totals, counts])
     )
-    assert roc_auc_score(two[some], shallow.doublet_probability_[some]) > 0.85
+    assert roc_auc_score(two[some], shallow.doublet_log_odds_[some]) > 0.85
     assert plain.doublet_rate_ > 0.25  # cells of a type differ more than a Poisson: far too many are called
+
+
+def test_probabilities_of_one_have_no_order_but_their_log_odds_have():
+    """With all molecules the model beats the total, which it does not if it is ranked by probabilities."""
+    counts, totals, two, _ = with_doublets()
+    whole = np.column_stack([counts, totals - counts.sum(axis=1)])
+    fit = DoubletMixture(8, n_init=3, random_state=0).fit(whole)
+    assert (fit.doublet_probability_ == 1).sum() > 50
+    assert np.isfinite(fit.doublet_log_odds_).all()
+    by_odds, by_total = roc_auc_score(two, fit.doublet_log_odds_), roc_auc_score(two, totals)
+    assert by_odds > by_total > roc_auc_score(two, fit.doublet_probability_)
 
 
 def test_empty_droplets_and_other_bad_input():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -54,6 +55,8 @@ class DoubletMixture(EMEstimator):
         The two types of each kind of doublet.
     doublet_probability_ : array (n,)
         Of every row of the fit; `doublet_probability` for others.
+    doublet_log_odds_ : array (n,)
+        The same as log odds, in nats, for ranking: many probabilities are 1 to the last digit, and none is the largest.
     log_likelihood_, trace_, n_iter_, stop_reason_, converged_, starts_
         As in every EM estimator.
 
@@ -126,7 +129,8 @@ class DoubletMixture(EMEstimator):
         self.rates_: FloatArray = best.params.rates
         self.doublet_rate_ = float(best.params.doublet_rate)
         self.pairs_ = np.column_stack(np.triu_indices(K))
-        self.doublet_probability_: FloatArray = world.posterior(table, best.params)[0][:, K:].sum(axis=1)
+        self.doublet_log_odds_: FloatArray = world.log_odds(table, best.params)
+        self.doublet_probability_: FloatArray = expit(self.doublet_log_odds_)
         self._warn(best)
         return self
 
@@ -169,9 +173,14 @@ class DoubletMixture(EMEstimator):
         """Probabilities (n, K + K (K + 1) / 2) of one cell of each type, then of the pairs in `pairs_`."""
         return self._contents(X)[0]
 
+    def doublet_log_odds(self, X: Any) -> FloatArray:
+        """Log odds (n,), in nats, of two cells against one in each row."""
+        check_is_fitted(self)
+        return Doublets(self._share()).log_odds(self._droplets(X, reset=False), self._params)
+
     def doublet_probability(self, X: Any) -> FloatArray:
         """How probably each row (n,) holds two cells."""
-        return np.asarray(self._contents(X)[0][:, len(self.weights_) :].sum(axis=1))
+        return np.asarray(expit(self.doublet_log_odds(X)))
 
     def predict(self, X: Any) -> NDArray[np.intp]:
         """The most probable type of each row (n,), had it held one cell."""

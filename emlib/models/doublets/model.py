@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import logsumexp, xlogy
 
 from ...engine.blocks import Rows, as_rows
 from ...engine.coordinates import Named, Positive, Probability, Simplex
@@ -20,7 +20,7 @@ from ...engine.em import Degenerate
 from ...engine.families import ExposedPoisson, PoissonParams
 from ...engine.families.base import NO_EVIDENCE, dirichlet
 from ...engine.families.exposure import in_turn
-from ...engine.kernel import Natural, expect, posterior
+from ...engine.kernel import Natural, expect, log_joints, posterior
 from ...engine.latent import SOFT, FloatArray, Latent
 from .numbers import DoubletParams, DoubletPrior, DoubletStats
 
@@ -77,6 +77,14 @@ class Doublets:
         rows = as_rows(data)
         with np.errstate(invalid="ignore"):
             return posterior(rows, COUNTS, self.natural(params, rows))
+
+    def log_odds(self, data: Any, params: DoubletParams) -> FloatArray:
+        """Of two cells against one, for every droplet (n,)."""
+        rows = as_rows(data)
+        with np.errstate(invalid="ignore"):
+            joint = log_joints(rows, COUNTS, self.natural(params, rows), 1)[0]
+        one, two = np.split(joint, [len(params.weights)], axis=1)
+        return np.asarray(logsumexp(two, axis=1) - logsumexp(one, axis=1))
 
     def m_step(self, stats: DoubletStats, prior: DoubletPrior | None = None) -> DoubletParams:
         """Cells over cells, molecules over exposure, doublets over droplets (eq. 14.9); a prior adds its own."""
