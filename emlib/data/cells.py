@@ -16,7 +16,7 @@ class BloodCells:
     Attributes
     ----------
     pcs : array (700, 10)
-        Principal components of the normalised expression.
+        Principal components of the normalised expression of the 309 genes that vary most, `genes` among them.
     counts : array (700, 26) of int
         Unique molecules (UMI) of 26 marker genes.
     total_umi : array (700,) of int
@@ -24,6 +24,8 @@ class BloodCells:
     cell_types : array (700,) of str
         Labels by correlation with sorted cells: an annotation, not the truth.
     genes : tuple of str
+    plasma_counts : array (700, 3) of int
+        Molecules of MZB1, IGJ (today JCHAIN) and TNFRSF17 (BCMA), by which plasma cells are known; none is in `genes`.
     """
 
     pcs: Floats
@@ -31,6 +33,7 @@ class BloodCells:
     total_umi: Ints
     cell_types: Words
     genes: tuple[str, ...]
+    plasma_counts: Ints
 
 
 def pbmc() -> BloodCells:
@@ -51,4 +54,5 @@ def pbmc() -> BloodCells:
         total_umi=numbers(rows, ["total_umi"])[:, 0].astype(np.intp),
         cell_types=np.array([row["cell_type"] for row in rows]),
         genes=tuple(genes),
+        plasma_counts=numbers(table("pbmc700_plasma.csv"), ["MZB1", "IGJ", "TNFRSF17"]).astype(np.intp),
     )

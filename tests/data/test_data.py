@@ -43,7 +43,8 @@ def test_pbmc():
     cells = data.pbmc()
     assert cells.counts.shape == (700, len(cells.genes)) == (700, 26)
     assert cells.counts.min() == 0
-    assert (cells.counts.sum(axis=1) < cells.total_umi).all()
+    assert (cells.counts.sum(axis=1) + cells.plasma_counts.sum(axis=1) < cells.total_umi).all()
+    assert cells.plasma_counts.sum(axis=0).tolist() == [730, 1217, 161]
     assert "LYZ" in cells.genes
     assert (cells.cell_types == "Dendritic").sum() == 240
 
