@@ -175,7 +175,7 @@ def reseeded(
         k = int(held.argmin())
         if held[k] >= 1.0:
             break
-        worst = np.argsort(log_density)[: max(2 * (rows.d + 1), rows.n // (4 * K))]
+        worst = np.argsort(log_density, kind="stable")[: max(2 * (rows.d + 1), rows.n // (4 * K))]
         r[worst] = np.arange(K) == k
         attempt = climb([model.from_responsibilities(rows, r, K)])
         starts = fit.starts + attempt.starts

@@ -277,7 +277,7 @@ class Search:
             stats.letters, stats.letters @ np.log(self.model.background.frequencies), prior, self.widths
         )
         able = (value > value.max() - UNLIKELY) & ((first != REACH) | (width != own))
-        others = np.argsort(-np.where(able, value, -np.inf))[: min(VERSIONS, able.sum())]
+        others = np.argsort(-np.where(able, value, -np.inf), kind="stable")[: min(VERSIONS, able.sum())]
         return [
             self._climb(model.m_step(replace(stats, letters=stats.letters[first[i] :][: width[i]]), prior))
             for i in others

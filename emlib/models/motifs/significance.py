@@ -137,7 +137,7 @@ def log_e_value(
     counts = np.cumsum(words[:, :, None] == np.arange(4), axis=0)[tried - 1].astype(float)
     ways = log_alignments(places, tried, occurrences)
     rough = ways + log_product_p(log_column_p(counts, frequencies, exact=False).sum(axis=1), w)
-    near = np.argsort(rough)[:3]
+    near = np.argsort(rough, kind="stable")[:3]
     exact = ways[near] + log_product_p(log_column_p(counts[near], frequencies).sum(axis=1), w)
     best = int(np.argmin(exact))
     return float(exact[best]), int(tried[near][best])
