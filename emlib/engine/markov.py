@@ -157,7 +157,7 @@ class HiddenMarkov:
             values = paths.values if t == 1.0 else t * paths.values
             shares = _Columns(sequences.of_seen(paths.states))
             stats = MarkovStats(paths.first, paths.moves, self._moments(sequences, shares, natural))
-        steps = 4 * EPS * max(t, 1.0) * sequences.n  # a step's logarithm has the rounding of a few sums and products
+        steps = 8 * EPS * max(t, 1.0) * sequences.n  # a step's logarithm has the rounding of several sums and products
         noise = float(np.max(natural.noise)) * sequences.n + 4 * EPS * abs(natural.base_total) + steps
         return replace(stats, noise=noise), math.fsum(values) + natural.base_total
 
