@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import kurtosis
 from scipy.stats import t as student
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -84,6 +85,28 @@ def test_normal_errors_need_no_patience():
     assert fit.dof_ > 1000
     residual = y - LinearRegression().fit(X, y).predict(X)
     assert fit.log_likelihood_ == pytest.approx(-50 * (np.log(2 * np.pi * np.mean(residual**2)) + 1), abs=2e-3)
+
+
+def test_residuals_with_light_tails_are_least_squares():
+    """Without excess kurtosis normal errors are a maximum: the climb ends on it, not on the way to infinity."""
+    rng = np.random.default_rng(3)
+    light = 0
+    for _ in range(30):
+        X = rng.standard_normal((100, 2))
+        y = X.sum(axis=1) + rng.standard_normal(100)
+        fit, plain = RobustRegression().fit(X, y), LinearRegression().fit(X, y)
+        excess = kurtosis(y - plain.predict(X))
+        assert (fit.dof_ > 1e5) == (excess <= 0), (fit.dof_, excess)
+        errors = fit.standard_errors(X, y)  # wherever the climb ended
+        assert np.isfinite([errors.intercept, *errors.coef, errors.scale]).all()
+        if excess <= 0:
+            light += 1
+            np.testing.assert_allclose(fit.coef_, plain.coef_, atol=1e-5)
+            assert np.isnan(errors.dof)
+            assert errors.scale == pytest.approx(fit.scale_ / np.sqrt(200), rel=1e-3)
+            assert len(fit.starts_) == 2
+            assert fit.log_likelihood_ > fit.starts_[0].log_likelihood
+    assert 5 < light < 25
 
 
 def test_columns_that_have_much_in_common():

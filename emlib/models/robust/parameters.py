@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ...engine.latent import FloatArray
 
 DOFS = (0.05, 1e6)  # a t with 1e6 degrees of freedom is normal
+NORMAL = 1e3  # and from here on a likelihood does not tell how many they are: a row differs by 1e-6 nats
 
 
 @dataclass(frozen=True)
