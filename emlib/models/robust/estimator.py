@@ -94,17 +94,18 @@ class RobustRegression(RegressorMixin, EMEstimator):  # type: ignore[misc]
         design, back = _design(table)
         n = len(table)
         size = float(np.abs(response).max()) or 1.0
-        coef = design.T @ (response / size) / n
-        left = float(((response / size - design @ coef) ** 2).mean())
+        plain = design.T @ (response / size) / n
+        residuals = response / size - design @ plain
+        left = float((residuals**2).mean())
         if left <= 1e-24 * float(((response / size) ** 2).mean()):
             raise ValueError("y lies on a plane exactly; there are no errors to describe.")
         unit = size * float(np.sqrt(left))  # what errors are measured in: then no unit of y bends an extrapolated step
-        plain, rows = coef * (size / unit), np.column_stack([design, response / unit])
-        dofs = (float(self.dof),) if self.dof is not None else _tails(rows[:, -1] - design @ plain)
+        residuals /= np.sqrt(left)  # to which a plane is fitted: y itself may be so large that their digits are lost
+        dofs = (float(self.dof),) if self.dof is not None else _tails(residuals)
         best = em.search(
             TRegression(self.dof, floor=1e-16),
-            rows,
-            [RegressionParams(plain, 1.0, dof) for dof in dofs],
+            np.column_stack([design, residuals]),
+            [RegressionParams(np.zeros(design.shape[1]), 1.0, dof) for dof in dofs],
             max_iter=check_whole("max_iter", self.max_iter, 0),
             tol=check_real("tol", self.tol),
             accelerate=self.accelerate,
@@ -113,10 +114,10 @@ class RobustRegression(RegressorMixin, EMEstimator):  # type: ignore[misc]
         best = _in_units(best, n * float(np.log(unit)))
         self._report(X, best)
         found = best.params
-        plane = back @ found.coef * unit
+        plane = back @ (plain * size + found.coef * unit)
         self.intercept_, self.coef_ = float(plane[0]), plane[1:]
         self.scale_, self.dof_ = unit * float(np.sqrt(found.scale2)), found.dof
-        squares = (response / unit - design @ found.coef) ** 2 / found.scale2
+        squares = (residuals - design @ found.coef) ** 2 / found.scale2
         self.weights_: FloatArray = (found.dof + 1.0) / (found.dof + squares)
         self._warn(best)
         return self
@@ -148,10 +149,10 @@ class RobustRegression(RegressorMixin, EMEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         table = np.asarray(self._accept(X, reset=False), dtype=float)
         design, back = _design(table)
-        rows = np.column_stack([design, _response(y, len(table)) / self.scale_])
         plane = np.concatenate([[self.intercept_], self.coef_])
+        residuals = (_response(y, len(table)) - design @ np.linalg.solve(back, plane)) / self.scale_
+        rows, params = np.column_stack([design, residuals]), RegressionParams(np.zeros(len(plane)), 1.0, self.dof_)
         known = self.dof is not None or self.dof_ > NORMAL
-        params = RegressionParams(np.linalg.solve(back, plane) / self.scale_, 1.0, self.dof_)
         found = observed_information(TRegression(self.dof_ if known else None), rows, params)
         covariance, p = found.parameter_covariance * self.scale_**2, len(plane)
         errors = np.sqrt(np.diagonal(back @ covariance[:p, :p] @ back.T))

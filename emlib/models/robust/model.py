@@ -46,6 +46,7 @@ class TRegression:
         nu, s2, t = params.dof, params.scale2, latent.temperature
         if not (s2 > self.floor and nu > 0 and np.isfinite(nu) and np.isfinite(params.coef).all()):
             raise Degenerate(f"the scale has collapsed ({s2:.3g} squared): the plane passes through some rows.")
+        sizes = np.abs(X) @ np.append(np.abs(params.coef), 1.0)  # what the digits of residuals are digits of
         X[:, -1] -= X[:, :-1] @ params.coef
         a, b = 0.5 * (nu + 1.0), 0.5 * (nu + X[:, -1] ** 2 / s2)
         constant = 0.5 * nu * np.log(0.5 * nu) - gammaln(0.5 * nu) - 0.5 * (LOG_2PI + np.log(s2))
@@ -57,7 +58,8 @@ class TRegression:
         if latent.rng is not None:
             w = np.maximum(latent.rng.gamma(a / t, t / b), 1e-300)
             log_w = np.log(w)
-        noise = 4 * EPS * float((0.5 * nu * abs(np.log(0.5 * nu)) + gammaln(0.5 * nu) + np.abs(value - constant)).sum())
+        terms = 0.5 * nu * abs(np.log(0.5 * nu)) + gammaln(0.5 * nu) + np.abs(value - constant)
+        noise = 4 * EPS * float((terms + a / b * np.abs(X[:, -1]) * sizes / s2).sum())
         stats = RegressionStats((X.T * w) @ X, params.coef, float(len(X)), float((log_w - w).sum()), noise)
         return stats, float(value.sum())
 
