@@ -207,6 +207,18 @@ def test_the_mixture_agrees_with_competition(matches, incorrect, correct):
         assert abs(fit.accepted(rate).sum() / accepted - 1) < 0.1
 
 
+@pytest.mark.parametrize("accelerate", [None, "squarem"])
+@pytest.mark.parametrize("incorrect", ["kernel", "gumbel", "gamma"])
+def test_digits_that_a_gamma_density_cancels_are_known(incorrect, accelerate):
+    """Correct scores far from zero beside their spread: the shape is in the hundreds, and so are its terms."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        kind = rng.choice(3, 1000, p=[0.25, 0.5, 0.25])
+        scores = np.where(kind == 1, rng.normal(100, 5, 1000), rng.gamma(9, 3, 1000))
+        fit = ScoreMixture(incorrect, "gamma", accelerate=accelerate).fit(scores, kind == 2)
+        assert fit.stop_reason_ == "converged"
+
+
 def test_posterior_errors_are_calibrated(fit):
     """In every bin of scores they add up to the decoys, within chance."""
     table = fit.calibration(20)

@@ -68,13 +68,11 @@ class ScoreModel:
         noise = 4 * EPS * (float(np.abs(joint[0]).sum()) + abs(known))
         value = float(assign(joint, latent))
         r[target] = joint[0]
-        stats = MatchStats(
-            joint.sum(axis=1),
-            float(len(x) - target.sum()),
-            self.incorrect.statistics(x, r),
-            self.correct.statistics(x[target], joint[1]),
-            noise if np.isfinite(noise) else 0.0,
-        )
+        of_incorrect, of_correct = self.incorrect.statistics(x, r), self.correct.statistics(x[target], joint[1])
+        noise += 4 * EPS * self.incorrect.cancelled(of_incorrect, params.incorrect)
+        noise += 4 * EPS * self.correct.cancelled(of_correct, params.correct)
+        counts, decoys = joint.sum(axis=1), float(len(x) - target.sum())
+        stats = MatchStats(counts, decoys, of_incorrect, of_correct, noise if np.isfinite(noise) else 0.0)
         return stats, value + known
 
     def m_step(self, stats: MatchStats, prior: MatchPrior | None = None) -> MatchParams:
