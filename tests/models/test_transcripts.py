@@ -535,3 +535,18 @@ def test_rounding_at_a_temperature_is_no_fall():
         for temperature in (3.0, 0.3):
             fit = em.fit(model, data, even, latent=tempered(temperature), max_iter=200, tol=0.0)
             assert fit.reason == "converged", (seed, fit.message)
+
+
+def test_a_jump_below_zero_is_no_trap():
+    """A share left at next to nothing grows again unseen, and the climb would end below the top."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        true = rng.dirichlet(np.full(8, 0.3))
+        classes = list({tuple(sorted(rng.choice(8, rng.integers(1, 6), replace=False))) for _ in range(12)})
+        p = np.array([true[list(members)].sum() for members in classes])
+        counts = rng.multinomial(100, p / p.sum())
+        data = EquivalenceClasses.of([list(map(int, members)) for members in classes], counts)
+        start = TranscriptParams(np.full(len(data.names), 1 / len(data.names)))
+        slow = em.fit(TranscriptModel(), data, start, tol=1e-9, max_iter=100_000)
+        fast = em.fit(TranscriptModel(), data, start, tol=1e-6, accelerate="squarem")
+        assert fast.log_likelihood == pytest.approx(slow.log_likelihood, abs=1e-4), seed

@@ -44,7 +44,8 @@ class MLEM(EMEstimator):
     image_ : array
         Mean photons that each pixel emitted.
     fitted_ : array
-        The counts that this image is expected to give; they sum to those observed.
+        The counts that this image is expected to give. They sum to those observed, unless a prior asks for another
+        total or the last of `max_iter` steps was an accelerator's jump.
     log_likelihood_, trace_, n_iter_, stop_reason_, converged_
         As in every EM estimator.
 

@@ -141,8 +141,11 @@ class Emission:
         return rng.poisson(mean, size=(n, len(mean))).astype(float)
 
     def project(self, params: EmissionParams) -> EmissionParams:
-        """No pixel below zero; one that a jump made negative stays a little above, for zero is for ever."""
-        return EmissionParams(np.maximum(params.image, 1e-12 * params.image.max()))
+        """No pixel below zero: one that a jump made negative stays above, by so much that its way back can be seen.
+
+        From next to nothing it would grow unseen for hundreds of steps, and the climb would end meanwhile.
+        """
+        return EmissionParams(np.where(params.image < 0.0, 1e-6 * params.image.max(), params.image))
 
 
 def _flat(function: Callable[[FloatArray], Any], shape: tuple[int, ...]) -> Callable[[FloatArray], FloatArray]:

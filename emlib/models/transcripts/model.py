@@ -15,7 +15,7 @@ from ...engine.families import DirichletPrior
 from ...engine.latent import SOFT, FloatArray, Latent
 from .classes import EquivalenceClasses, check_whole_counts
 
-FLOOR = 1e-16  # a share that a jump made negative: at zero it could not come back, and this costs no likelihood
+FLOOR = 1e-6  # of an equal share, for one that a jump made negative: at zero it could not come back, nearer too slowly
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class TranscriptModel:
 
     def project(self, params: TranscriptParams) -> TranscriptParams:
         """Shares above zero that sum to one."""
-        shares = np.where(params.shares < 0.0, FLOOR, params.shares)
+        shares = np.where(params.shares < 0.0, FLOOR / params.shares.shape[-1], params.shares)
         return TranscriptParams(shares / shares.sum(axis=-1, keepdims=True))
 
     def slopes(
@@ -163,7 +163,7 @@ class TranscriptModel:
         return TranscriptParams((stats.counts + pseudo) / params.shares)
 
     def coordinates(self, params: TranscriptParams) -> Named:
-        """Log-ratios of the shares to the last."""
+        """Log-ratios of the shares."""
         return Named(TranscriptParams, {"shares": Simplex(params.shares)})
 
     def complete_slopes(
