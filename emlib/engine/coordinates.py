@@ -6,6 +6,8 @@ its own: logarithms, logits, log-ratios, a log-Cholesky factor. They are measure
 which has u = 0, and in units in which the log density of one row changes on the scale of 1:
 a mean moves by standard deviations, whatever the columns were measured in.
 
+What lies at a limit (a probability of 0) has none: it stays where it is.
+
 Each kind says the same three things: the values at u, the chain rule (`pull`), and how far to
 go from the centre for a given standard error (`bounds`), on the scale on which errors are
 closest to symmetric.
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from .latent import FloatArray
+from .parameters import flatten, rebuild
 
 
 class Coordinates(Protocol):
@@ -43,10 +46,6 @@ class Coordinates(Protocol):
 
     def bounds(self, errors: Any, z: float) -> Any:
         """The centre less and plus `z` standard errors: arrays (2, ...) in the shape of the parameters."""
-        ...
-
-    def edge(self) -> str:
-        """Which value lies on the boundary, where no free coordinates reach; "" if none does."""
         ...
 
 
@@ -73,10 +72,6 @@ class Fixed:
         """See `Coordinates.bounds`."""
         return np.stack([self.values, self.values])
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`."""
-        return ""
-
 
 @dataclass(frozen=True)
 class Location:
@@ -102,14 +97,10 @@ class Location:
         """Symmetric."""
         return np.stack([self.values - z * errors, self.values + z * errors])
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`."""
-        return ""
-
 
 @dataclass(frozen=True)
 class Positive:
-    """Rates or variances: ``value = centre * exp(u)``."""
+    """Rates or variances: ``value = centre * exp(u)``; what is 0 stays 0."""
 
     values: FloatArray
 
@@ -124,20 +115,17 @@ class Positive:
 
     def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
         """See `Coordinates.pull`."""
-        return np.ravel(self.at(u) * slopes)
+        value = np.asarray(self.at(u))
+        return np.ravel(value * np.where(value > 0, slopes, 0.0))
 
     def bounds(self, errors: FloatArray, z: float) -> FloatArray:
         """Symmetric for the logarithm."""
         return _log_bounds(np.asarray(self.values), np.asarray(errors), z)
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`."""
-        return _first(~(np.asarray(self.values) > 0), self.values)
-
 
 @dataclass(frozen=True)
 class Probability:
-    """Probabilities, each by itself: ``logit(value) = logit(centre) + u``."""
+    """Probabilities, each by itself: ``logit(value) = logit(centre) + u``; what is 0 or 1 stays so."""
 
     values: FloatArray
 
@@ -152,67 +140,29 @@ class Probability:
 
     def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
         """See `Coordinates.pull`."""
-        p = self.at(u)
-        return np.ravel(p * (1.0 - p) * slopes)
+        p = np.asarray(self.at(u))
+        along = p * (1.0 - p)
+        return np.ravel(along * np.where(along > 0, slopes, 0.0))
 
     def bounds(self, errors: FloatArray, z: float) -> FloatArray:
         """Symmetric for the logit."""
         return _logit_bounds(np.asarray(self.values), np.asarray(errors), z)
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`."""
-        p = np.asarray(self.values)
-        return _first(~((p > 0) & (p < 1)), self.values)
-
 
 @dataclass(frozen=True)
 class Simplex:
-    """Rows (..., d) that sum to 1: log-ratios to the last entry, moved by u (..., d - 1)."""
+    """Rows (..., d) that sum to 1: log-ratios to the largest entry, moved by u.
 
-    values: FloatArray
-
-    @property
-    def size(self) -> int:
-        """One less than the entries of each row."""
-        return self.values[..., 1:].size
-
-    def at(self, u: FloatArray) -> FloatArray:
-        """See `Coordinates.at`."""
-        moved = self.values.copy()
-        moved[..., :-1] *= np.exp(u).reshape(moved[..., :-1].shape)
-        return moved / moved.sum(axis=-1, keepdims=True)
-
-    def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
-        """See `Coordinates.pull`. What one entry gains the others lose: ``p (slope - p . slope)``."""
-        p = self.at(u)
-        along = p * slopes
-        return (along - p * along.sum(axis=-1, keepdims=True))[..., :-1].ravel()
-
-    def bounds(self, errors: FloatArray, z: float) -> FloatArray:
-        """Symmetric for the logit of each entry."""
-        return _logit_bounds(self.values, errors, z)
-
-    def edge(self) -> str:
-        """See `Coordinates.edge`."""
-        return _first(~(self.values > 0), self.values)
-
-
-@dataclass(frozen=True)
-class Face:
-    """Rows (..., d) that sum to 1, in which what is 0 stays 0: log-ratios of the others to the last of them.
-
-    A transition that is impossible, and a symbol that is never shown, are no lack of curvature: what is left is a
-    simplex of fewer corners. Without zeros this is `Simplex`.
+    To the largest, since one that is nearly 0 would be in the way of all others. What is 0 stays 0.
     """
 
     values: FloatArray
 
     @functools.cached_property
     def _free(self) -> NDArray[np.bool_]:
-        """Entries (..., d) above 0 but for the last one of each row."""
-        above = self.values > 0
-        later = above[..., ::-1].cumsum(axis=-1)[..., ::-1] > 1
-        return np.asarray(above & later)
+        """Entries (..., d) above 0 but for the largest of each row."""
+        largest = np.arange(self.values.shape[-1]) == self.values.argmax(axis=-1)[..., None]
+        return np.asarray((self.values > 0) & ~largest)
 
     @property
     def size(self) -> int:
@@ -226,7 +176,7 @@ class Face:
         return moved / moved.sum(axis=-1, keepdims=True)
 
     def pull(self, u: FloatArray, slopes: FloatArray) -> FloatArray:
-        """See `Simplex.pull`; slopes along what is 0 are not read."""
+        """See `Coordinates.pull`. What one entry gains the others lose: ``p (slope - p . slope)``."""
         p = self.at(u)
         along = p * np.where(p > 0, slopes, 0.0)
         return (along - p * along.sum(axis=-1, keepdims=True))[self._free]
@@ -235,9 +185,43 @@ class Face:
         """Symmetric for the logit of each entry; an entry without an error has no bounds."""
         return _logit_bounds(self.values, errors, z)
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`; what is 0 is no edge here."""
-        return _first(~(self.values >= 0), self.values)
+
+@dataclass(frozen=True)
+class Inside:
+    """Some of the coordinates of `part`; along the others nothing moves, for they lead to a limit.
+
+    Parameters
+    ----------
+    part : Coordinates
+        All coordinates.
+    free : array of bool (part.size,)
+        Which are left.
+    """
+
+    part: Any
+    free: NDArray[np.bool_]
+
+    @property
+    def size(self) -> int:
+        """Those that are left."""
+        return int(self.free.sum())
+
+    def _all(self, u: FloatArray) -> FloatArray:
+        every = np.zeros(self.part.size)
+        every[self.free] = u
+        return every
+
+    def at(self, u: FloatArray) -> Any:
+        """See `Coordinates.at`."""
+        return self.part.at(self._all(u))
+
+    def pull(self, u: FloatArray, slopes: Any) -> FloatArray:
+        """See `Coordinates.pull`."""
+        return np.asarray(self.part.pull(self._all(u), slopes)[self.free])
+
+    def bounds(self, errors: Any, z: float) -> Any:
+        """See `Coordinates.bounds`."""
+        return self.part.bounds(errors, z)
 
 
 @dataclass(frozen=True)
@@ -288,10 +272,6 @@ class Covariance:
         both[..., i, i] = _log_bounds(self.values[..., i, i], errors[..., i, i], z)
         return both
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`; a matrix without a Cholesky factor has no `root` either."""
-        return ""
-
 
 @dataclass(frozen=True)
 class Named:
@@ -338,11 +318,6 @@ class Named:
         """See `Coordinates.bounds`."""
         return self.kind(**{name: part.bounds(getattr(errors, name), z) for name, part in self.parts.items()})
 
-    def edge(self) -> str:
-        """See `Coordinates.edge`."""
-        found = ((name, part, part.edge()) for name, part in self.parts.items())
-        return next((edge if isinstance(part, Named) else f"{name}{edge}" for name, part, edge in found if edge), "")
-
 
 def _times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
     """Matrix times vector for each row of `vectors` (K, d); matrices (K, d, d), or (d, d) for all."""
@@ -352,15 +327,6 @@ def _times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
 def _scalar(value: Any) -> Any:
     """A float for what has no axes."""
     return value if np.ndim(value) else float(value)
-
-
-def _first(bad: Any, values: FloatArray) -> str:
-    """``[1, 0] is 0`` for the first bad entry."""
-    if not bad.any():
-        return ""
-    index = np.argwhere(bad)[0]
-    where = f"[{', '.join(map(str, index))}]" if len(index) else ""
-    return f"{where} is {np.asarray(values)[tuple(index)]:g}"
 
 
 def _log_bounds(values: FloatArray, errors: FloatArray, z: float) -> FloatArray:
@@ -374,3 +340,33 @@ def _logit_bounds(values: FloatArray, errors: FloatArray, z: float) -> FloatArra
     p = np.where(known, 0.5, values)
     middle, reach = logit(p), z * errors / (p * (1.0 - p))
     return np.where(known, values + errors, np.stack([expit(middle - reach), expit(middle + reach)]))
+
+
+def at_a_limit(coordinates: Any) -> NDArray[np.bool_]:
+    """Which numbers (V,) nothing moves because they lie at a limit, in the order of `parameters.flatten`.
+
+    A probability of 0, and one of 1 beside it; a rate of 0; what depends on a coordinate that `Inside` leaves out.
+    """
+    if isinstance(coordinates, Named):
+        return np.concatenate([at_a_limit(part) for part in coordinates.parts.values()])
+    if isinstance(coordinates, Inside):
+        return at_a_limit(coordinates.part) | _moved_by(coordinates.part, ~coordinates.free)
+    values = np.asarray(getattr(coordinates, "values", 0.0), dtype=float)
+    if isinstance(coordinates, Simplex):
+        return np.ravel((values == 0.0) | ((values == 1.0) & (values.shape[-1] > 1)))
+    if isinstance(coordinates, Probability):
+        return np.ravel((values == 0.0) | (values == 1.0))
+    return np.ravel((values == 0.0) & isinstance(coordinates, Positive))
+
+
+def _moved_by(part: Coordinates, these: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which numbers (V,) move with one of `these` coordinates more than with any other."""
+    way = np.abs(moves(part, part.at(np.zeros(part.size))))
+    left = np.where(these, way, 0.0).max(axis=1, initial=0.0)
+    return np.asarray((left > 0.0) & (left >= np.where(these, 0.0, way).max(axis=1, initial=0.0)))
+
+
+def moves(coordinates: Coordinates, centre: Any) -> FloatArray:
+    """How numbers (V, P) of the `centre` move with the coordinates: one column of the chain rule for each."""
+    here = np.zeros(coordinates.size)
+    return np.array([coordinates.pull(here, rebuild(centre, unit)) for unit in np.eye(flatten(centre).size)])

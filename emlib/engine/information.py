@@ -22,22 +22,22 @@ from __future__ import annotations
 
 import functools
 import math
-import re
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh, eigvalsh
 
 from .blocks import expect_over_blocks, one_blas_thread
-from .coordinates import Coordinates
+from .coordinates import Coordinates, Inside, at_a_limit, moves
 from .latent import SOFT, FloatArray
-from .parameters import flatten, rebuild
+from .parameters import rebuild
 from .progress import progress_bar
 
 STEP = 3e-4  # of a complete-data standard error: differences err by about STEP**2 / n, rounding by less
+NEVER = 1e-3  # of an expected event: what moves less than so many is at its limit as far as can be seen
 FLAT = 1e-7  # below this share of the complete information, nothing is known in a direction
 
 
@@ -84,6 +84,10 @@ class Information:
     error : float
         How far the differences were from symmetric, as a share of the complete information: a
         measure of their numerical error.
+
+    Numbers at a limit have no curvature: a probability or rate of 0, or on its way there, so that not a thousandth of
+    an event is expected; whatever belongs to a component without rows; a size at which counts are Poisson. They have no
+    coordinate and no error (NaN). The errors of all others hold given that they stay there.
     """
 
     params: Any
@@ -133,14 +137,18 @@ class Information:
         return covariance
 
     @functools.cached_property
+    def absent(self) -> NDArray[np.bool_]:
+        """Which of the V numbers of `params` lie at a limit and have no error."""
+        return at_a_limit(self.coordinates)
+
+    @functools.cached_property
     def parameter_covariance(self) -> FloatArray:
         """Covariance (V, V) of all V numbers of `params`, in the order of their fields: the delta method.
 
-        Singular where the numbers are tied to each other, as weights that sum to one are.
+        Singular where the numbers are tied to each other, as weights that sum to one are; NaN for those at a limit.
         """
-        here, centre = np.zeros(len(self.score)), flatten(self.params)
-        way = np.array([self.coordinates.pull(here, rebuild(self.params, unit)) for unit in np.eye(len(centre))])
-        return way @ self.covariance @ way.T
+        way = moves(self.coordinates, self.params)
+        return np.where(self.absent | self.absent[:, None], np.nan, way @ self.covariance @ way.T)
 
     @functools.cached_property
     def standard_errors(self) -> Any:
@@ -159,7 +167,6 @@ def observed_information(
     params: Any,
     *,
     prior: Any = None,
-    called: Mapping[str, str] | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> Information:
@@ -175,8 +182,6 @@ def observed_information(
         The end of a climb, ``Fit.params``.
     prior : optional
         The prior of the climb; the curvature then is that of the log posterior.
-    called : dict of str to str, optional
-        What an error calls the fields of `params`, where the user knows them by other names.
     executor, progress : optional
         As in `engine.em.fit`. The bar counts E-steps.
 
@@ -187,7 +192,7 @@ def observed_information(
     Raises
     ------
     NotAMaximum
-        If a parameter lies on its boundary (a weight of zero), where there is no curvature.
+        If the expected complete-data likelihood has no maximum near `params`.
     TypeError
         If the model has no slopes.
 
@@ -210,7 +215,9 @@ def observed_information(
     for part in (model, getattr(model, "family", model)):
         if not callable(getattr(part, "slopes", None)):
             raise TypeError(f"{part!r} has no slopes, so its information cannot be measured.")
-    coordinates = _inside(model, params, called or {})
+    coordinates = _coordinates(model, params)
+    [(stats, _)] = expect_over_blocks(model, data, [coordinates.at(np.zeros(coordinates.size))], SOFT, executor)
+    coordinates = _inside(coordinates, model, stats, prior)
     here = np.zeros(coordinates.size)
 
     def score(u: FloatArray, stats: Any = None) -> FloatArray:
@@ -219,10 +226,9 @@ def observed_information(
         if stats is None:
             [(stats, _)] = expect_over_blocks(model, data, [at], SOFT, executor)
             tick()
-        return coordinates.pull(u, model.slopes(stats, at, prior))
+        return _pulled(coordinates, u, model, stats, prior)
 
-    with one_blas_thread, progress_bar(progress, 2 * len(here) + 1, "E-step") as tick:
-        [(stats, _)] = expect_over_blocks(model, data, [params], SOFT, executor)
+    with one_blas_thread, progress_bar(progress, 2 * len(here), "E-step") as tick:
         complete = _complete(score, stats, here)
         steps = STEP * np.minimum(1.0, 1.0 / np.sqrt(np.diagonal(complete)))
         differences = -_jacobian(score, here, steps)
@@ -258,12 +264,13 @@ def louis(model: Any, data: Any, params: Any, *, prior: Any = None) -> FloatArra
     ----------
     Louis (1982), Finding the observed information matrix when using the EM algorithm.
     """
-    coordinates = _inside(model, params, {})
+    coordinates = _coordinates(model, params)
+    stats = model.e_step(data, coordinates.at(np.zeros(coordinates.size)))[0]
+    coordinates = _inside(coordinates, model, stats, prior)
     here = np.zeros(coordinates.size)
-    stats = model.e_step(data, params)[0]
 
     def score(u: FloatArray, stats: Any) -> FloatArray:
-        return coordinates.pull(u, model.slopes(stats, coordinates.at(u), prior))
+        return _pulled(coordinates, u, model, stats, prior)
 
     missing = np.zeros((len(here), len(here)))
     for possible in model.complete_slopes(data, params):
@@ -274,25 +281,34 @@ def louis(model: Any, data: Any, params: Any, *, prior: Any = None) -> FloatArra
     return _complete(score, stats, here) - missing
 
 
-def _inside(model: Any, params: Any, called: Mapping[str, str]) -> Coordinates:
-    """Coordinates about `params`, if these lie inside their boundaries."""
+def _coordinates(model: Any, params: Any) -> Any:
     try:
-        coordinates: Coordinates = model.coordinates(params)
+        return model.coordinates(params)
     except np.linalg.LinAlgError:
         raise NotAMaximum("a covariance is not positive definite, so there is no likelihood here.") from None
-    edge = coordinates.edge()
-    if edge:
-        edge = re.sub(r"^\w+", lambda name: called.get(name[0], name[0]), edge)
-        raise NotAMaximum(
-            f"{edge}, on the boundary of what is possible, where the likelihood has no curvature to measure; "
-            "a prior keeps parameters inside, and a component of weight 0 can be left out."
-        )
-    return coordinates
+
+
+def _inside(coordinates: Any, model: Any, stats: Any, prior: Any) -> Any:
+    """The coordinates, but for those along which not even the complete data hold anything."""
+    here = np.zeros(coordinates.size)
+    free = np.abs(_guess(lambda u: _pulled(coordinates, u, model, stats, prior), here)) >= NEVER
+    return coordinates if free.all() else Inside(coordinates, free)
+
+
+def _pulled(coordinates: Coordinates, u: FloatArray, model: Any, stats: Any, prior: Any) -> FloatArray:
+    """Slopes (P,) along the coordinates at u, given statistics; along what is 0 they are not read."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return coordinates.pull(u, model.slopes(stats, coordinates.at(u), prior))
+
+
+def _guess(score: Any, here: FloatArray) -> FloatArray:
+    """The complete-data information along each coordinate (P,), by steps that may not be the best."""
+    return np.asarray(-np.diagonal(_jacobian(score, here, np.full(len(here), STEP))))
 
 
 def _complete(score: Any, stats: Any, here: FloatArray) -> FloatArray:
     """The complete-data information: twice, since the curvature itself says how far to step."""
-    guess = -np.diagonal(_jacobian(lambda u: score(u, stats), here, np.full(len(here), STEP)))
+    guess = _guess(lambda u: score(u, stats), here)
     if not (guess > 0).all():
         raise NotAMaximum("some parameter has no information even in the complete data; this is no maximum.")
     steps = STEP * np.minimum(1.0, 1.0 / np.sqrt(guess))

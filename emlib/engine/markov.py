@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from . import chains
 from .blocks import Rows
 from .chains import Chain
-from .coordinates import Face, Fixed, Named, Simplex
+from .coordinates import Fixed, Named, Simplex
 from .em import EPS, Degenerate
 from .families import Family, IndependentNormalInverseWishart
 from .families.base import NO_EVIDENCE, counts_of, dirichlet
@@ -291,7 +291,7 @@ class HiddenMarkov:
         family: Any = self.family
         first = stats.first + np.asarray(prior.start) - 1.0
         moves = stats.moves + np.asarray(prior.transitions) - 1.0
-        with np.errstate(divide="ignore", invalid="ignore"):  # `Face` does not read the slope of what is 0
+        with np.errstate(divide="ignore", invalid="ignore"):  # `Simplex` does not read the slope of what is 0
             components = family.slopes(stats.emissions, params.components, prior.components)
             return MarkovParams(first / params.start, moves / params.transitions, components)
 
@@ -300,11 +300,10 @@ class HiddenMarkov:
         family: Any = self.family
         held = frozenset() if self.held is None else self.held.names
         inside = family.coordinates(params.components)
-        parts = {"start": Face(params.start), "transitions": Face(params.transitions)}
-        own = {name: Face(part.values) if isinstance(part, Simplex) else part for name, part in inside.parts.items()}
+        parts = {"start": Simplex(params.start), "transitions": Simplex(params.transitions)}
         components = {
             name: Fixed(np.asarray(getattr(params.components, name))) if name in held else part
-            for name, part in own.items()
+            for name, part in inside.parts.items()
         }
         chain = {name: Fixed(part.values) if name in held else part for name, part in parts.items()}
         return Named(MarkovParams, {**chain, "components": Named(inside.kind, components)})

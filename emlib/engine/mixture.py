@@ -182,7 +182,7 @@ class Mixture:
         return MixtureParams((stats.counts + pseudo) / params.weights, components)
 
     def coordinates(self, params: MixtureParams) -> Named:
-        """Log-ratios of the weights to the last, and the family's own coordinates."""
+        """Log-ratios of the weights, and the family's own coordinates."""
         family: Any = self.family
         weights = Simplex(params.weights) if self.fixed_weights is None else Fixed(params.weights)
         return Named(MixtureParams, {"weights": weights, "components": family.coordinates(params.components)})

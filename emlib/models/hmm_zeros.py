@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.blocks import expect_over_blocks, one_blas_thread, threads
+from ..engine.information import NEVER
 from ..engine.latent import SOFT, FloatArray
 from ..engine.markov import HiddenMarkov, MarkovParams, MarkovPrior
 from ..engine.parameters import flatten, rebuild
 from ..engine.sequences import Sequences
-
-NEVER = 1e-3  # of an expected event: a probability that explains less is on its way to 0, however near tol let it come
 
 
 def without_what_never_happens(

@@ -133,8 +133,7 @@ def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool 
     Raises
     ------
     NotAMaximum
-        A `ValueError`: the fit lies on a boundary (a weight or rate of zero), on a saddle, or in
-        a direction that the data say nothing about.
+        A `ValueError`: the fit lies on a saddle, or there is a direction that the data say nothing about.
     ValueError
         For a bad table, or a fit at a temperature other than 1.
 
@@ -142,8 +141,9 @@ def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool 
     -----
     UserWarning
         If the maximum is more than a tenth of a standard error away: the fit stopped early, or
-        X is another table. If probabilities of a hidden Markov model are 0, or on their way there: they have no errors
-        (NaN), and those of all others hold given that they are 0. The start of a single sequence is such a case.
+        X is another table. If weights, rates or probabilities are 0, or on their way there (less than a thousandth of
+        an event is expected), or a size is so large that counts are Poisson: they have no errors (NaN), and those of
+        all others hold given that they stay there. The start of a single sequence is such a case.
 
     References
     ----------
@@ -176,17 +176,17 @@ def standard_errors(fitted: Any, X: Any, lengths: Any = None, *, progress: bool 
         world.data,
         world.params,
         prior=world.prior,
-        called=world.called,
         executor=threads(),
         progress=progress,
     )
     _say_if_far(information, fitted)
     labels = names(world.own, world.called)
     covariance, errors = information.parameter_covariance, information.standard_errors
-    if world.absent is not None and world.absent.any():
-        covariance = np.where(world.absent | world.absent[:, None], np.nan, covariance)
-        errors = rebuild(errors, np.where(world.absent, np.nan, flatten(errors)))
-        _say_what_has_none([name for name, gone in zip(labels, world.absent, strict=True) if gone])
+    absent = information.absent if world.absent is None else information.absent | world.absent
+    if absent.any():
+        covariance = np.where(absent | absent[:, None], np.nan, covariance)
+        errors = rebuild(errors, np.where(absent, np.nan, flatten(errors)))
+        _say_what_has_none([name for name, gone in zip(labels, absent, strict=True) if gone])
     return StandardErrors(
         by_parameter(errors, world.called).arrays,
         by_parameter(world.own, world.called),

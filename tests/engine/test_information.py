@@ -95,16 +95,28 @@ def test_a_ridge_is_no_maximum():
         _ = found.standard_errors
 
 
-@pytest.mark.parametrize(
-    ("params", "named"),
-    [
-        (poisson([[2.0], [5.0]], [1.0, 0.0]), r"weights\[1\] is 0, on the boundary"),
-        (poisson([[2.0], [0.0]]), r"rates\[1, 0\] is 0, on the boundary"),
-    ],
-)
-def test_a_boundary_is_named(params, named):
-    with pytest.raises(info.NotAMaximum, match=named):
-        info.observed_information(Mixture(families.Poisson()), np.array([[1.0], [2.0]]), params)
+@pytest.mark.parametrize("rate", [0.0, 1e-300, 1e-9])
+def test_a_rate_that_never_shows_has_no_error(rate):
+    """At zero or on its way there; the others have those that they would have without it."""
+    X = np.array([[1.0, 0.0], [4.0, 0.0], [2.0, 0.0]])
+    found = info.observed_information(Mixture(families.Poisson()), X, poisson([[7 / 3, rate]], [1.0]))
+    assert found.absent.tolist() == [False, False, True]
+    np.testing.assert_allclose(flatten(found.standard_errors), [0.0, np.sqrt(7 / 9), np.nan], rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-200, 1e-8])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_component_without_rows_has_no_errors(weight, place):
+    """Wherever it stands; the other two are a mixture of two."""
+    rng = np.random.default_rng(7)
+    X = np.concatenate([rng.poisson(2, 200), rng.poisson(12, 100)])[:, None].astype(float)
+    two = em.fit(Mixture(families.Poisson()), X, poisson([[2.0], [12.0]]), tol=1e-12).params
+    three = poisson(np.insert(two.components.rates, place, 40.0, axis=0), np.insert(two.weights, place, weight))
+    one, other = (info.observed_information(Mixture(families.Poisson()), X, params) for params in (two, three))
+    gone = np.arange(3) == place
+    assert other.absent.tolist() == [*gone, *gone]
+    expected = np.insert(flatten(one.standard_errors).reshape(2, 2), place, np.nan, axis=1)
+    np.testing.assert_allclose(flatten(other.standard_errors).reshape(2, 3), expected, rtol=1e-4)
 
 
 def test_a_model_without_slopes_is_named():

@@ -12,7 +12,6 @@ from sklearn.base import clone
 
 from emlib import DawidSkene, data
 from emlib.engine import em
-from emlib.engine.information import NotAMaximum
 from emlib.engine.latent import SOFT, sampled
 from emlib.models.annotators import AnnotatorParams, AnnotatorPrior, Annotators
 from emlib.models.annotators.ratings import heard_one_by_one
@@ -73,8 +72,28 @@ def test_two_tests_in_one_population_are_not_enough():
 
 
 def test_no_standard_errors_on_the_boundary():
-    with pytest.raises(NotAMaximum, match="on the boundary"):
-        DawidSkene(FIVE).fit(data.anaesthetists()).standard_errors()
+    """A rate of 0 or on its way there has none; where a climb ended makes no difference."""
+    fit = DawidSkene(FIVE).fit(data.anaesthetists())
+    errors = fit.standard_errors()
+    inside = (fit.confusion_ > 1e-3) & (fit.confusion_ < 1 - 1e-9)
+    assert np.isnan(errors.confusion[fit.confusion_ < 1e-7]).all()
+    assert (errors.confusion[inside] > 0.01).all()
+    assert np.isfinite(errors.prevalence).all()
+
+
+def test_errors_of_few_ratings_promise_no_more_than_they_can():
+    right = np.array([[0.9, 0.1], [0.1, 0.9]])
+    inside = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(2, size=30)
+        ratings = np.where(rng.random((30, 5)) < 0.9, truth[:, None], 1 - truth[:, None])
+        fit = DawidSkene().fit(ratings)
+        errors = fit.standard_errors().confusion
+        known = np.isfinite(errors)
+        assert (errors[known] > 0.02).all()
+        inside += (np.abs(fit.confusion_ - right) < 1.96 * errors)[known].tolist()
+    assert np.mean(inside) > 0.9
 
 
 @pytest.mark.slow

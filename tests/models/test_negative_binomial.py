@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import emlib
-from emlib import NegativeBinomialMixture, PoissonMixture, select_n_components
+from emlib import NegativeBinomialMixture, PoissonMixture, select_n_components, standard_errors
 from emlib.data import fetal_lamb, pbmc, times_deaths
 from emlib.engine.families import GammaPrior, GammaRatesPrior
 from emlib.engine.mixture import MixturePrior
@@ -218,3 +218,20 @@ def test_new_counts_can_be_scored():
     ]
     np.testing.assert_allclose(mixture.score_samples(new), np.logaddexp(*parts), rtol=1e-4)
     assert emlib.NegativeBinomialMixture is NegativeBinomialMixture
+
+
+def test_counts_of_a_poisson_have_the_errors_of_a_poisson():
+    """Half of all tables of Poisson counts vary less than a Poisson: the size is at its limit, the mean is as known."""
+    at_limit = 0
+    for seed in range(12):
+        X = np.random.default_rng(seed).poisson([5.0, 0.5], (300, 2))
+        fit, plain = NegativeBinomialMixture().fit(X), PoissonMixture().fit(X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a size has no error
+            errors = standard_errors(fit, X)
+        poisson = fit.sizes_[0] > 1e7
+        assert (np.isnan(errors.sizes[0]) == poisson).all()
+        np.testing.assert_allclose(errors.means[0, poisson], standard_errors(plain, X).rates[0, poisson], rtol=1e-3)
+        assert np.isfinite(errors.interval().means).all()
+        at_limit += poisson.sum()
+    assert 4 < at_limit < 20

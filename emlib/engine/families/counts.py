@@ -344,7 +344,7 @@ class Multinomial(_OfCounts):
         return MultinomialParams((stats.totals[:, 1:] + pseudo) / params.probs)
 
     def coordinates(self, params: MultinomialParams) -> Named:
-        """Log-ratios to the last category."""
+        """Log-ratios of categories."""
         return Named(MultinomialParams, {"probs": Simplex(params.probs)})
 
     def sample(self, params: MultinomialParams, labels: np.ndarray, rng: np.random.Generator) -> FloatArray:

@@ -41,7 +41,7 @@ import numpy as np
 from scipy.special import digamma
 
 from ..blocks import Rows
-from ..coordinates import Named, Positive
+from ..coordinates import Inside, Named, Positive
 from ..em import EPS, Degenerate
 from ..features import squares
 from ..kernel import Natural, Statistics
@@ -241,8 +241,9 @@ class NegativeBinomial:
         )
 
     def coordinates(self, params: NegativeBinomialParams) -> Named:
-        """Logarithms of means and sizes."""
-        return Named(NegativeBinomialParams, {"means": Positive(params.means), "sizes": Positive(params.sizes)})
+        """Logarithms of means and sizes (`size_coordinates`)."""
+        parts = {"means": Positive(params.means), "sizes": size_coordinates(params.sizes)}
+        return Named(NegativeBinomialParams, parts)
 
     def draw(self, stats: Statistics, prior: GammaRatesPrior, rng: np.random.Generator) -> NegativeBinomialParams:
         """From the posterior given the rates (`draw_gamma`)."""
@@ -383,3 +384,13 @@ def _from_moments(totals: FloatArray, d: int) -> NegativeBinomialParams:
     mean = np.maximum(counts, 0.5) / N  # half a count in all rows at least: a mean of zero would stay zero
     excess = squares / N - mean**2 - mean
     return NegativeBinomialParams(mean, np.clip(mean**2 / np.maximum(excess, 1e-4 * mean**2), 1e-2, 1e2))
+
+
+def size_coordinates(sizes: FloatArray) -> Inside:
+    """Logarithms of sizes; one at the upper end of `SIZES`, where counts are Poisson, is not free.
+
+    It is taken to be 1e5, which is Poisson enough. At 1e8 each hidden rate would be known so well that beside the
+    complete data the counts themselves seem to say nothing of their mean.
+    """
+    inside = sizes < 0.5 * SIZES[1]
+    return Inside(Positive(np.where(inside, sizes, 1e5)), np.ravel(inside))

@@ -38,7 +38,14 @@ from .counts import TINY, BetaPrior, GammaPrior
 from .exposed_tally import ExposedCounts, means_and_sizes
 from .exposure import in_turn, split_exposure
 from .gamma_math import SIZES, gamma_shape, log_gamma_draws, log_minus_digamma
-from .negative_binomial import GammaRatesPrior, NegativeBinomial, NegativeBinomialParams, draw_gamma, log_pmf
+from .negative_binomial import (
+    GammaRatesPrior,
+    NegativeBinomial,
+    NegativeBinomialParams,
+    draw_gamma,
+    log_pmf,
+    size_coordinates,
+)
 from .tally import DistinctCounts, Lookup, among
 
 INSIDE = 1e-9  # a jump below zero ends here: from a probability of zero EM never comes back
@@ -281,8 +288,8 @@ class _Entrywise:
         return self._params(sizes / means * (share - N), to_sizes, to_zeros)
 
     def coordinates(self, params: Any) -> Named:
-        """Logarithms of means and sizes, logits of structural zeros."""
-        kinds = {"zeros": Probability}
+        """Logarithms of means and sizes (`size_coordinates`), logits of structural zeros."""
+        kinds: dict[str, Any] = {"zeros": Probability, "sizes": size_coordinates}
         names = params.__dataclass_fields__
         return Named(type(params), {name: kinds.get(name, Positive)(getattr(params, name)) for name in names})
 

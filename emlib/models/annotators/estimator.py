@@ -252,10 +252,13 @@ class DawidSkene(EMEstimator):
     def standard_errors(self) -> AnnotatorParams:
         """Of class shares (G, K) and error rates (J, K, K), from the curvature of the likelihood.
 
+        NaN for rates at 0 or 1, or on their way there: less than a thousandth of a rating is expected. Those of the
+        others hold given that these stay there; a `prior` keeps all of them inside.
+
         Raises
         ------
         NotAMaximum
-            A `ValueError`, where a rate is 0 or 1: a prior keeps it inside.
+            A `ValueError`, where the ratings cannot tell the parameters apart.
         """
         check_is_fitted(self)
         known = observed_information(Annotators(), self._data, self._params, prior=self.prior)

@@ -106,7 +106,7 @@ class Annotators:
         )
 
     def coordinates(self, params: AnnotatorParams) -> Named:
-        """Log-ratios to the last class, and to the last label."""
+        """Log-ratios of classes, and of labels."""
         return Named(AnnotatorParams, {n: Simplex(getattr(params, n)) for n in ("prevalence", "confusion")})
 
     def complete_slopes(self, data: Any, params: AnnotatorParams) -> Iterator[list[tuple[float, AnnotatorParams]]]:

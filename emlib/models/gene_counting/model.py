@@ -194,7 +194,7 @@ class GeneModel(ABC):
         return GeneParams(genes / params.frequencies)
 
     def coordinates(self, params: GeneParams) -> Named:
-        """Log-ratios to the last allele."""
+        """Log-ratios of alleles."""
         return Named(GeneParams, {"frequencies": Simplex(params.frequencies)})
 
     def complete_slopes(self, data: Any, params: GeneParams) -> Iterator[list[tuple[float, GeneParams]]]:

@@ -183,7 +183,7 @@ class HaplotypeModel:
         return HaplotypeParams(counts / params.frequencies)
 
     def coordinates(self, params: HaplotypeParams) -> Named:
-        """Log-ratios of frequencies to the last one."""
+        """Log-ratios of frequencies."""
         return Named(HaplotypeParams, {"frequencies": Simplex(params.frequencies)})
 
     def complete_slopes(self, data: Any, params: HaplotypeParams) -> Iterator[list[tuple[float, HaplotypeParams]]]:
