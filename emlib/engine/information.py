@@ -216,8 +216,9 @@ def observed_information(
         if not callable(getattr(part, "slopes", None)):
             raise TypeError(f"{part!r} has no slopes, so its information cannot be measured.")
     coordinates = _coordinates(model, params)
-    [(stats, _)] = expect_over_blocks(model, data, [coordinates.at(np.zeros(coordinates.size))], SOFT, executor)
-    coordinates = _inside(coordinates, model, stats, prior)
+    with one_blas_thread:
+        [(stats, _)] = expect_over_blocks(model, data, [coordinates.at(np.zeros(coordinates.size))], SOFT, executor)
+        coordinates = _inside(coordinates, model, stats, prior)
     here = np.zeros(coordinates.size)
 
     def score(u: FloatArray, stats: Any = None) -> FloatArray:
@@ -282,6 +283,7 @@ def louis(model: Any, data: Any, params: Any, *, prior: Any = None) -> FloatArra
 
 
 def _coordinates(model: Any, params: Any) -> Any:
+    """All of the model's; their centre may differ from `params` where these lie beyond what can be told."""
     try:
         return model.coordinates(params)
     except np.linalg.LinAlgError:
