@@ -69,6 +69,10 @@ class Smooth(Protocol):
 class Information:
     """Curvature of the log-likelihood (or log posterior) at the end of a climb.
 
+    Numbers at a limit have no curvature: a probability or rate of 0, or on its way there, so that not a thousandth of
+    an event is expected; whatever belongs to a component without rows; a size at which counts are Poisson. They have no
+    coordinate and no error (NaN). The errors of all others hold given that they stay there.
+
     Attributes
     ----------
     params : Params
@@ -84,10 +88,6 @@ class Information:
     error : float
         How far the differences were from symmetric, as a share of the complete information: a
         measure of their numerical error.
-
-    Numbers at a limit have no curvature: a probability or rate of 0, or on its way there, so that not a thousandth of
-    an event is expected; whatever belongs to a component without rows; a size at which counts are Poisson. They have no
-    coordinate and no error (NaN). The errors of all others hold given that they stay there.
     """
 
     params: Any

@@ -141,10 +141,7 @@ class Emission:
         return rng.poisson(mean, size=(n, len(mean))).astype(float)
 
     def project(self, params: EmissionParams) -> EmissionParams:
-        """No pixel below zero: one that a jump made negative stays above, by so much that its way back can be seen.
-
-        From next to nothing it would grow unseen for hundreds of steps, and the climb would end meanwhile.
-        """
+        """No pixel below zero; one that a jump made negative stays so far above that its way back is seen in time."""
         return EmissionParams(np.where(params.image < 0.0, 1e-6 * params.image.max(), params.image))
 
 
