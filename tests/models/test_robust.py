@@ -109,6 +109,16 @@ def test_residuals_with_light_tails_are_least_squares():
     assert 5 < light < 25
 
 
+@pytest.mark.parametrize("seed", [66, 118])
+def test_no_jump_beyond_the_most_degrees_of_freedom(seed):
+    """From there the M-step would have to step back, and down."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((30, 2))
+    fit = RobustRegression().fit(X, 1.0 + X @ [2.0, -1.0] + rng.standard_normal(30))
+    assert fit.stop_reason_ == "converged"
+    assert fit.dof_ <= 1e6
+
+
 def test_columns_that_have_much_in_common():
     """Nearly the same column twice: their sum is known as well as ever, and the plane is that of plain columns."""
     rng = np.random.default_rng(2)

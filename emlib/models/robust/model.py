@@ -6,7 +6,7 @@ fit would be weighted least squares; the E-step expects little of it for a row f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,10 @@ class TRegression:
         power = prior.shape + 1.0 + 0.5 * len(params.coef)
         squares = prior.rate + 0.5 * prior.strength * float(params.coef @ params.coef)
         return float(-power * np.log(params.scale2) - squares / params.scale2)
+
+    def project(self, params: RegressionParams) -> RegressionParams:
+        """No jump beyond what the M-step allows: the step back would lower the likelihood."""
+        return params if self.dof is not None else replace(params, dof=min(params.dof, DOFS[1]))
 
     def slopes(
         self, stats: RegressionStats, params: RegressionParams, prior: RegressionPrior | None = None
